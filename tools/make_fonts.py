@@ -40,15 +40,27 @@ def subset(font: TTFont, letters: set[int]) -> TTFont:
     return font
 
 
+def outline(font: TTFont, name: str) -> tuple[object, ...]:
+    """What a glyph looks like, to find it again in the other file. Composites never equal each other."""
+    glyph = font["glyf"][name]
+    if glyph.isComposite() or not glyph.numberOfContours:
+        return (name, id(glyph))
+    return (tuple(glyph.coordinates), tuple(glyph.endPtsOfContours), font["hmtx"][name])
+
+
 def add_letters(font: TTFont, other: TTFont, letters: set[int]) -> None:
     """Give `font` the letters that only `other` has, with their variations and the glyphs they are composed of."""
     theirs = {code: name for code, name in other.getBestCmap().items() if code in letters}
     missing = {code: name for code, name in theirs.items() if code not in font.getBestCmap()}
     renamed: dict[str, str] = {}
+    drawn = {outline(font, name): name for name in font.getGlyphOrder()}
 
     def take(name: str) -> str:
         if name in renamed:
             return renamed[name]
+        if (same := drawn.get(outline(other, name))) is not None:  # both files draw A and the acute accent
+            renamed[name] = same
+            return same
         renamed[name] = f"{name}.ext"
         glyph = copy.deepcopy(other["glyf"][name])
         if glyph.isComposite():
@@ -65,7 +77,13 @@ def add_letters(font: TTFont, other: TTFont, letters: set[int]) -> None:
             if table.isUnicode():
                 table.cmap[code] = own_name
     font.setGlyphOrder(font["glyf"].glyphOrder)
-    for table in ("HVAR", "GPOS", "GSUB", "GDEF", "MVAR"):  # they number the glyphs; gvar knows the widths as well
+    for table in (
+        "HVAR",
+        "GPOS",
+        "GSUB",
+        "GDEF",
+        "MVAR",
+    ):  # they number the glyphs; gvar knows the widths as well
         if table in font:
             del font[table]
 
@@ -78,7 +96,9 @@ def write(font: TTFont, name: str) -> None:
 
 
 def main(folder: Path) -> None:
-    latin, latin_ext = (folder / f"hanken-grotesk-{part}-wght-normal.woff2" for part in ("latin", "latin-ext"))
+    latin, latin_ext = (
+        folder / f"hanken-grotesk-{part}-wght-normal.woff2" for part in ("latin", "latin-ext")
+    )
     write(subset(open_font(latin), CORE), "core")
     joined = open_font(latin)
     add_letters(joined, open_font(latin_ext), EXT)

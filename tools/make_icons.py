@@ -36,7 +36,8 @@ def symbol(name: str, svg: str) -> str:
 def main(folder: Path) -> None:
     symbols = [symbol(name, (folder / f"{name}.svg").read_text()) for name in sorted(ICONS)]
     SPRITE.write_text(
-        "\n".join(['<svg xmlns="http://www.w3.org/2000/svg">', NOTICE, *symbols, "</svg>"]) + "\n", encoding="utf-8"
+        "\n".join(['<svg xmlns="http://www.w3.org/2000/svg">', NOTICE, *symbols, "</svg>"]) + "\n",
+        encoding="utf-8",
     )
     print(f"{SPRITE}: {len(symbols)} icons")
 

@@ -1,8 +1,8 @@
-"""What the browser fetches besides pages: joined, named after its content and compressed once, when the app starts.
+"""What the browser fetches besides pages: joined, named after its content and compressed when the app starts.
 
-`static/css/*.css` become one `app.css`, in the order of their names. Each other file keeps its own name; htmx and its
-extension are one file. Templates write `asset_url("app.css")`. A name changes with its content, so browsers may keep a
-file for ever. To add a file, put it into `static/`: nothing else is needed.
+`static/css/*.css` become one `app.css`, in the order of their names; htmx and its extension are one file; each
+other file keeps its own name. Templates write `asset_url("app.css")`. A name changes with its content, so
+browsers may keep a file for ever. To add a file, put it into `static/`: nothing else is needed.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def _asset(name: str, body: bytes) -> Asset:
     )
     charset = "; charset=utf-8" if kind.startswith("text/") else ""
     zipped = None if suffix == "woff2" else gzip.compress(body, 9, mtime=0)
-    return Asset(f"{PREFIX}{stem}.{hashlib.sha256(body).hexdigest()[:12]}{dot}{suffix}", kind + charset, body, zipped)
+    url = f"{PREFIX}{stem}.{hashlib.sha256(body).hexdigest()[:12]}{dot}{suffix}"
+    return Asset(url, kind + charset, body, zipped)
 
 
 def _takes_gzip() -> bool:
@@ -139,7 +140,7 @@ def _compress_page(response: Response) -> Response:
     if "Content-Encoding" in response.headers or not _takes_gzip():
         return response
     if (response.content_length or 0) > WORTH_COMPRESSING:
-        # A file name of random length in gzip's header hides how well a secret in the page was compressed (BREACH).
+        # A name of random length in gzip's header hides how well a secret in the page was compressed (BREACH).
         packed = io.BytesIO()
         with gzip.GzipFile(secrets.token_hex(secrets.randbelow(50)), "wb", 6, packed, mtime=0) as pipe:
             pipe.write(response.get_data())
