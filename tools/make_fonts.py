@@ -26,6 +26,7 @@ EXT = ({*range(0xA1, 0x180), 0x2018, 0x201A, 0x201E}) - CORE
 
 
 def open_font(path: Path) -> TTFont:
+    """The package's font with its weights cut to 400–700."""
     font = instantiateVariableFont(TTFont(path), {"wght": (400, 700)})
     for name in font.getGlyphOrder():  # the subsetter wants an entry for unchanging glyphs too
         font["gvar"].variations.setdefault(name, [])
@@ -33,6 +34,7 @@ def open_font(path: Path) -> TTFont:
 
 
 def subset(font: TTFont, letters: set[int]) -> TTFont:
+    """The font with these letters (code points) alone, without hints and layout features."""
     options = Options(hinting=False, layout_features=[], notdef_outline=True, name_IDs=[1, 2, 4, 6, 13, 14])
     chosen = Subsetter(options)
     chosen.populate(unicodes=letters)
@@ -71,11 +73,9 @@ def add_letters(font: TTFont, other: TTFont, letters: set[int]) -> None:
         font["gvar"].variations[renamed[name]] = other["gvar"].variations.get(name, [])
         return renamed[name]
 
-    for code, name in missing.items():
-        own_name = take(name)
-        for table in font["cmap"].tables:
-            if table.isUnicode():
-                table.cmap[code] = own_name
+    taken = {code: take(name) for code, name in missing.items()}
+    for table in filter(lambda table: table.isUnicode(), font["cmap"].tables):
+        table.cmap.update(taken)
     font.setGlyphOrder(font["glyf"].glyphOrder)
     for table in (
         "HVAR",
@@ -89,6 +89,7 @@ def add_letters(font: TTFont, other: TTFont, letters: set[int]) -> None:
 
 
 def write(font: TTFont, name: str) -> None:
+    """Save it as `static/fonts/hanken-grotesk-<name>.woff2`."""
     font.flavor = "woff2"
     path = FONTS / f"hanken-grotesk-{name}.woff2"
     font.save(path)
@@ -96,6 +97,7 @@ def write(font: TTFont, name: str) -> None:
 
 
 def main(folder: Path) -> None:
+    """Make both subsets from the package's `files` folder."""
     latin, latin_ext = (
         folder / f"hanken-grotesk-{part}-wght-normal.woff2" for part in ("latin", "latin-ext")
     )

@@ -15,13 +15,14 @@ from pathlib import Path
 SPRITE = Path(__file__).resolve().parents[1] / "static" / "icons.svg"
 NOTICE = "<!-- Lucide 1.62.0, ISC licence: vendor/lucide-LICENSE.txt. Made by tools/make_icons.py. -->"
 ICONS = """
-    alarm-clock archive archive-restore arrow-down arrow-left arrow-right arrow-right-left arrow-up at-sign bell
-    briefcase building-2 calendar check check-check chevron-down chevron-left chevron-right chevron-up circle-alert
-    circle-check circle-question-mark circle-x clock contact-round copy download ellipsis external-link file-text
-    git-branch grip-vertical history hourglass info key-round landmark link list list-filter lock log-out mail
-    message-square monitor moon pencil percent phone plus refresh-cw search settings square-check-big square-kanban
-    sticky-note sun tag trash-2 triangle-alert trophy undo-2 upload user user-plus users-round workflow x zap
-""".split()
+    alarm-clock archive archive-restore arrow-down arrow-left arrow-right arrow-right-left arrow-up at-sign
+    bell briefcase building-2 calendar check check-check chevron-down chevron-left chevron-right chevron-up
+    circle-alert circle-check circle-question-mark circle-x clock contact-round copy download ellipsis
+    external-link file-text git-branch grip-vertical history hourglass info key-round landmark link list
+    list-filter lock log-out mail message-square monitor moon pencil percent phone plus refresh-cw search
+    settings square-check-big square-kanban sticky-note sun tag trash-2 triangle-alert trophy undo-2 upload
+    user user-plus users-round workflow x zap
+""".split()  # noqa: SIM905 (a list this long reads better as words)
 
 
 def symbol(name: str, svg: str) -> str:
@@ -34,11 +35,10 @@ def symbol(name: str, svg: str) -> str:
 
 
 def main(folder: Path) -> None:
+    """Write the sprite from the folder that holds Lucide's files."""
     symbols = [symbol(name, (folder / f"{name}.svg").read_text()) for name in sorted(ICONS)]
-    SPRITE.write_text(
-        "\n".join(['<svg xmlns="http://www.w3.org/2000/svg">', NOTICE, *symbols, "</svg>"]) + "\n",
-        encoding="utf-8",
-    )
+    lines = ['<svg xmlns="http://www.w3.org/2000/svg">', NOTICE, *symbols, "</svg>", ""]
+    SPRITE.write_text("\n".join(lines), encoding="utf-8")
     print(f"{SPRITE}: {len(symbols)} icons")
 
 
