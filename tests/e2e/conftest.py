@@ -1,0 +1,108 @@
+"""One real server and one real browser for the whole run. Tests share both, so each takes a deal of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import BrowserContext, Page, expect
+
+from crmweb import config, create_app
+from crmweb.extensions import db
+from tests.support import chromium
+from tests.support.console import Console
+from tests.support.server import Server, running_server
+
+FLAGS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-sandbox",
+)
+DESKTOP: dict[str, Any] = {
+    "viewport": {"width": 1440, "height": 900},
+    "reduced_motion": "reduce",
+    "locale": "en-US",
+    "timezone_id": "UTC",
+}
+
+expect.set_options(timeout=10_000)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The run's one server, with the demo company in it."""
+    with running_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def base_url(server: Server) -> str:
+    return server.url
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    if (found := chromium.find()) is None:
+        pytest.fail(chromium.THREE_WAYS, pytrace=False)
+    return {**browser_type_launch_args, "executable_path": str(found), "args": list(FLAGS)}
+
+
+@pytest.fixture(autouse=True)
+def console() -> Iterator[Console]:
+    """Fails the test in which a browser complained; `console.expect("409")` announces a complaint."""
+    console = Console()
+    yield console
+    if verdict := console.verdict():
+        pytest.fail("The browser complained:\n  " + "\n  ".join(verdict), pytrace=False)
+
+
+@pytest.fixture
+def new_context(
+    new_context: Callable[..., BrowserContext], console: Console
+) -> Callable[..., BrowserContext]:
+    """Another browser of its own: another person, a phone, one without JavaScript. Takes Playwright's options."""
+
+    def create(**options: Any) -> BrowserContext:
+        context = new_context(**{**DESKTOP, **options})
+        console.watch(context)
+        return context
+
+    return create
+
+
+@pytest.fixture
+def phone(new_context: Callable[..., BrowserContext]) -> Page:
+    """A page on a phone: 390 pixels wide, fingers instead of a mouse."""
+    size = {"width": 390, "height": 844}
+    return new_context(viewport=size, has_touch=True, is_mobile=True, device_scale_factor=2).new_page()
+
+
+@pytest.fixture
+def plain_page(new_context: Callable[..., BrowserContext]) -> Page:
+    """A page of a browser without JavaScript."""
+    return new_context(java_script_enabled=False).new_page()
+
+
+@pytest.fixture(scope="session")
+def application(server: Server) -> Iterator[Flask]:
+    """The application on the server's database, to set scenes and to compare the page with the truth."""
+    settings = config.read(
+        {}, database_url=server.database_url, instance=str(server.folder), secret_key="for tests"
+    )
+    application = create_app(settings)
+    yield application
+    with application.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(application: Flask, server: Server) -> Iterator[Flask]:
+    """The application with its context pushed: factories and queries work on the server's database."""
+    with application.app_context():
+        yield application
+        db.session.remove()
