@@ -20,7 +20,8 @@ class Browser(FlaskClient):
     """
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        pending = [*db.session.new, *db.session.dirty, *db.session.deleted]
+        changed = (record for record in db.session.dirty if db.session.is_modified(record))
+        pending = [*db.session.new, *changed, *db.session.deleted]
         assert not pending, f"Save with changes.commit() before the request: {pending}"
         db.session.rollback()
         apart = contextvars.copy_context()

@@ -1,0 +1,146 @@
+"""What a person does in the browser, in the person's words. Everything is found by role and name, as people find it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, Response, expect
+
+DEMO_PASSWORD = "pipeline-demo"
+LONG_PRESS = 320
+"""Milliseconds that a finger rests on a card before it comes along; the board asks for 220."""
+
+_cookies: dict[tuple[str, str], list[dict[str, str]]] = {}
+
+
+def sign_in_as(page: Page, role: str = "manager", *, anew: bool = False) -> None:
+    """Sign in as the demo company's `admin`, `manager` or `rep`.
+
+    A person signs in once a run and comes back with the same session; `anew` makes another, for tests that end it.
+    """
+    page.goto("/login")
+    origin = page.evaluate("() => location.origin")
+    if (origin, role) in _cookies and not anew:
+        page.context.add_cookies(_cookies[origin, role])  # type: ignore[arg-type]
+        return
+    page.get_by_label("E-mail").fill(f"{role}@example.com")
+    page.get_by_label("Password").fill(DEMO_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).not_to_have_url(re.compile("/login"))
+    if not anew:
+        _cookies[origin, role] = page.context.cookies()  # type: ignore[assignment]
+
+
+def open_board(page: Page, pipeline_id: object | None = None) -> None:
+    """Open the board of a pipeline, or the one seen last."""
+    page.goto(f"/pipelines/{pipeline_id}" if pipeline_id else "/")
+    expect(page.get_by_role("region").first).to_be_visible()
+
+
+def column(page: Page, stage: str) -> Locator:
+    """The column of a stage."""
+    return page.get_by_role("region", name=stage, exact=True)
+
+
+def card(page: Page, deal: str) -> Locator:
+    """The card of a deal, wherever it lies."""
+    return page.get_by_role("listitem").filter(has=page.get_by_role("link", name=deal, exact=True))
+
+
+def cards_in(page: Page, stage: str) -> list[str]:
+    """The names of the deals that a column shows, from the top."""
+    cards = column(page, stage).locator("[data-deal-id]")
+    return cards.evaluate_all("cards => cards.map(card => card.querySelector('a').textContent.trim())")
+
+
+def count_of(page: Page, stage: str) -> int:
+    """How many deals a column says it has."""
+    return int(column(page, stage).get_attribute("data-count") or "")
+
+
+def timeline(page: Page) -> Locator:
+    """The entries of the open deal's timeline, newest first."""
+    return page.get_by_role("list", name="Timeline").get_by_role("listitem")
+
+
+def answered(page: Page, act: Callable[[], object]) -> Response:
+    """Do `act`, which moves a card, and wait for the server's answer and for the page to show it."""
+    with page.expect_response(lambda response: response.url.endswith("/stage")) as answer:
+        act()
+    expect(page.locator("[data-deal-id][aria-busy=true]")).to_have_count(0)
+    return answer.value
+
+
+def drag_card(page: Page, deal: str, stage: str, *, above: str | None = None) -> Response:
+    """Drag a card with the mouse to the top of a column, or above another card; answers the server's answer."""
+    return answered(page, lambda: drop_card(page, deal, stage, above=above))
+
+
+def drop_card(page: Page, deal: str, stage: str, *, above: str | None = None) -> None:
+    """The same without waiting for an answer, for when there will be none."""
+    target = card(page, above) if above else _top_of(page, stage)
+    card(page, deal).drag_to(target, target_position={"x": 40, "y": 4}, steps=10)
+
+
+def touch_drag_card(page: Page, deal: str, stage: str) -> Response:
+    """Hold a finger on a card until it comes along, and drag it to the top of a column that is in sight."""
+    start, end = _middle(card(page, deal)), _middle(_top_of(page, stage), top=True)
+    finger = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        finger.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]}
+        )
+
+    def drag() -> None:
+        touch("touchStart", start)
+        page.wait_for_timeout(LONG_PRESS)
+        for step in range(1, 13):
+            way = step / 12
+            touch("touchMove", (start[0] + (end[0] - start[0]) * way, start[1] + (end[1] - start[1]) * way))
+        touch("touchEnd")
+
+    return answered(page, drag)
+
+
+def move_by_keyboard(page: Page, deal: str, keys: str = "Shift+ArrowRight") -> Response:
+    """Focus a card and press `keys`."""
+    card(page, deal).get_by_role("link", name=deal, exact=True).focus()
+    return answered(page, lambda: page.keyboard.press(keys))
+
+
+def move_by_dialog(page: Page, deal: str, stage: str, *, note: str = "") -> Response:
+    """Use the card's Move link: choose a stage, write a note, confirm."""
+    page.get_by_role("link", name=f"Move {deal}", exact=True).click()
+    return answered(page, lambda: fill_in_move(page, stage, note=note))
+
+
+def fill_in_move(page: Page, stage: str, *, note: str = "") -> None:
+    """Fill in the open move form, dialog or page, and send it."""
+    form = page.get_by_role("form", name=re.compile("^Move"))
+    form.get_by_role("radio", name=stage).check()
+    if note:
+        form.get_by_label("Note").fill(note)
+    form.get_by_role("button", name=re.compile("^Move")).click()
+
+
+def announcement(page: Page) -> Locator:
+    """What a screen reader is told after a success."""
+    return page.get_by_role("status").first
+
+
+def refusal(page: Page) -> Locator:
+    """What everybody is told when something was refused."""
+    return page.get_by_role("alert")
+
+
+def _top_of(page: Page, stage: str) -> Locator:
+    first = column(page, stage).locator("[data-deal-id]").first
+    return first if first.count() else column(page, stage).get_by_role("list")
+
+
+def _middle(place: Locator, *, top: bool = False) -> tuple[float, float]:
+    box = place.bounding_box()
+    assert box is not None, "it is not on the screen"
+    return box["x"] + box["width"] / 2, box["y"] + (4 if top else box["height"] / 2)
