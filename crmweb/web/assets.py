@@ -33,6 +33,9 @@ ALONE = "js/*.js fonts/*.woff2 *.svg"
 # A file named in another one: url("../fonts/x.woff2") in a style sheet, from "./x.js" in a module.
 REFERENCE = re.compile(rb"""(?<=["'])\.{1,2}/(?:[\w-]+/)*([\w.-]+\.(?:js|svg|woff2))(?=["'])""")
 
+# What a style sheet loses on its way: comments, and the space round the marks (never inside a string).
+CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Asset:
@@ -112,9 +115,8 @@ def _edited(folder: Path) -> int:
 
 def _source(path: Path) -> bytes:
     body = path.read_bytes()
-    if path.suffix == ".css":  # comments and indentation are for the people who read the file
-        body = re.sub(rb"/\*.*?\*/", b"", body, flags=re.DOTALL)
-        body = re.sub(rb"\s*\n\s*", b"\n", body).strip()
+    if path.suffix == ".css":  # comments and layout are for the people who read the file
+        body = CSS_LAYOUT.sub(lambda found: found[found.lastindex] if found.lastindex else b"", body).strip()
     return body
 
 

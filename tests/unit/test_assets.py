@@ -1,0 +1,173 @@
+"""What the browser fetches is joined, named after its content, compressed, and kept for ever."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from flask import Flask
+
+from crmweb.web import assets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flask.testing import FlaskClient
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = {
+        "css/10-first.css": "/* what it is */\n@layer base {\n  p { color: red }\n}\n",
+        "css/20-second.css": '@font-face { src: url("../fonts/voice.woff2") }\n',
+        "fonts/voice.woff2": "a font",
+        "js/board.js": 'import { say } from "./say.js";\nsay("a./b.js");\n',
+        "js/say.js": "export const say = console.log;\n",
+        "vendor/htmx-4.0.1.min.js": "htmx\n//# sourceMappingURL=htmx.min.js.map",
+        "vendor/hx-ptag-4.0.1.min.js": "ptag",
+        "vendor/sortable-1.15.7.min.js": "sortable",
+        "icons.svg": "<svg></svg>",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def app(folder: Path) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    assets.init_app(app, folder)
+    return app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def test_style_sheets_are_one_file_in_the_order_of_their_names_without_comments(folder: Path) -> None:
+    css = assets.build(folder)["app.css"].body.decode()
+    assert css.index("@layer base") < css.index("@font-face")
+    assert "what it is" not in css
+
+
+def test_htmx_and_its_extension_are_one_file(folder: Path) -> None:
+    assert assets.build(folder)["htmx.js"].body.decode().split()[::3] == ["htmx", "ptag"]
+
+
+def test_a_name_changes_with_the_content_and_only_then(folder: Path) -> None:
+    before = assets.build(folder)
+    (folder / "css/10-first.css").write_text("p { color: blue }")
+    after = assets.build(folder)
+    assert before["app.css"].url != after["app.css"].url
+    assert before["htmx.js"].url == after["htmx.js"].url
+    assert re.fullmatch(r"/assets/app\.[0-9a-f]{12}\.css", after["app.css"].url)
+
+
+def test_a_file_named_in_another_is_named_as_it_is_served(folder: Path) -> None:
+    built = assets.build(folder)
+    assert f'url("{built["voice.woff2"].url}")' in built["app.css"].body.decode()
+    assert f'from "{built["say.js"].url}"' in built["board.js"].body.decode()
+    assert 'say("a./b.js")' in built["board.js"].body.decode()
+
+
+def test_a_script_changes_its_name_with_the_scripts_that_it_imports(folder: Path) -> None:
+    before = assets.build(folder)["board.js"].url
+    (folder / "js/say.js").write_text("export const say = () => {};\n")
+    assert assets.build(folder)["board.js"].url != before
+
+
+def test_a_missing_reference_stops_the_start_and_is_named(folder: Path) -> None:
+    (folder / "fonts/voice.woff2").unlink()
+    with pytest.raises(KeyError, match=r"voice\.woff2"):
+        assets.build(folder)
+
+
+def test_an_asset_is_kept_for_ever_and_compressed_for_who_takes_it(app: Flask, client: FlaskClient) -> None:
+    url = app.jinja_env.globals["asset_url"]("app.css")
+    plain = client.get(url)
+    packed = client.get(url, headers={"Accept-Encoding": "br;q=1, gzip;q=0.8"})
+    assert plain.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert plain.content_type == "text/css; charset=utf-8"
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    assert gzip.decompress(packed.data) == plain.data
+
+
+@pytest.mark.parametrize("refusal", ["identity", "gzip;q=0", "br"])
+def test_nobody_gets_gzip_who_did_not_ask_for_it(app: Flask, client: FlaskClient, refusal: str) -> None:
+    url = app.jinja_env.globals["asset_url"]("htmx.js")
+    assert "Content-Encoding" not in client.get(url, headers={"Accept-Encoding": refusal}).headers
+
+
+def test_a_font_is_sent_as_it_is(app: Flask, client: FlaskClient) -> None:
+    answer = client.get(
+        app.jinja_env.globals["asset_url"]("voice.woff2"), headers={"Accept-Encoding": "gzip"}
+    )
+    assert (answer.content_type, answer.data) == ("font/woff2", b"a font")
+
+
+@pytest.mark.parametrize("name", ["app.css", "app.000000000000.css", "nothing.js"])
+def test_an_unknown_name_is_not_there(client: FlaskClient, name: str) -> None:
+    assert client.get(assets.PREFIX + name).status_code == 404
+
+
+def test_a_changed_file_is_seen_at_once_while_debugging(folder: Path) -> None:
+    app = Flask(__name__, static_folder=None)
+    app.debug = True
+    assets.init_app(app, folder)
+    asset_url = app.jinja_env.globals["asset_url"]
+    before = asset_url("say.js")
+    (folder / "js/say.js").write_text("changed")
+    assert asset_url("say.js") != before
+    assert app.test_client().get(asset_url("say.js")).data == b"changed"
+
+
+def test_a_page_is_compressed_when_it_is_large_and_the_browser_takes_it(
+    app: Flask, client: FlaskClient
+) -> None:
+    app.add_url_rule("/large", "large", lambda: "<p>deal</p>" * 500)
+    app.add_url_rule("/small", "small", lambda: "<p>deal</p>")
+    packed = client.get("/large", headers={"Accept-Encoding": "gzip, deflate"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Content-Length"] == str(len(packed.data)) != str(11 * 500)
+    assert gzip.decompress(packed.data) == client.get("/large").data
+    small = client.get("/small", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in small.headers
+    assert small.headers["Vary"] == "Accept-Encoding"
+
+
+def test_the_length_of_a_compressed_page_tells_nothing_about_a_secret_in_it(
+    app: Flask, client: FlaskClient
+) -> None:
+    app.add_url_rule("/page", "page", lambda: "<p>deal</p>" * 500)
+    lengths = {len(client.get("/page", headers={"Accept-Encoding": "gzip"}).data) for _ in range(30)}
+    assert len(lengths) > 5
+
+
+def test_a_download_is_left_alone(app: Flask, client: FlaskClient) -> None:
+    app.add_url_rule("/export", "export", lambda: (b"x" * 5000, {"Content-Type": "text/csv"}))
+    assert "Content-Encoding" not in client.get("/export", headers={"Accept-Encoding": "gzip"}).headers
+
+
+def test_the_products_own_scripts_stay_small() -> None:
+    built = assets.build()
+    scripts = sum(len(one.zipped or b"") for name, one in built.items() if name.endswith(".js"))
+    assert scripts <= 40_000
+
+
+def test_vendored_files_are_those_that_were_checked() -> None:
+    listed = dict(
+        re.findall(r"`([\w.-]+\.js)`.*`([0-9a-f]{64})`", (assets.STATIC / "vendor/README.md").read_text())
+    )
+    found = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (assets.STATIC / "vendor").glob("*.js")
+    }
+    assert listed == found
