@@ -1,0 +1,148 @@
+"""Every setting, read from the environment once, typed, with one line of meaning each.
+
+To add a setting: one field below. `docs/settings.md` lists them and a test fails when one is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from zoneinfo import ZoneInfo
+
+
+def setting(default: Any, variable: str, meaning: str) -> Any:
+    return field(default=default, metadata={"variable": variable, "meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The process's settings. Construct with keywords, or from the environment by `read`."""
+
+    environment: str = setting(
+        "development",
+        "CRMWEB_ENV",
+        "`development` or `production`; production refuses demo data and weak secrets.",
+    )
+    database_url: str = setting(
+        "", "DATABASE_URL", "SQLAlchemy address of the database; empty: SQLite in `instance/crmweb.db`."
+    )
+    secret_key: str = setting(
+        "", "SECRET_KEY", "Signs tokens; empty: made once and kept in `instance/`. Required in production."
+    )
+    host: str = setting(
+        "127.0.0.1", "HOST", "Address to listen on; anything but loopback never gets demo people."
+    )
+    port: int = setting(8000, "PORT", "Port to listen on.")
+    instance: str = setting(
+        "",
+        "CRMWEB_INSTANCE",
+        "Folder for the database, the key and side files; empty: `instance/` beside the code.",
+    )
+    demo: bool = setting(
+        True, "DEMO", "`0`: `make run` starts with an empty database instead of the demo company."
+    )
+    base_url: str = setting(
+        "",
+        "CRMWEB_BASE_URL",
+        "Public address of the site, for links in one-time invitations; empty: the request's own host.",
+    )
+    trusted_hosts: str = setting(
+        "",
+        "CRMWEB_TRUSTED_HOSTS",
+        "Host names that are answered, with commas; empty: the base URL's host, or any while there is none.",
+    )
+    proxies: int = setting(
+        0, "CRMWEB_PROXIES", "How many proxies in front set X-Forwarded-*; 0: those headers are ignored."
+    )
+    timezone: str = setting(
+        "UTC", "CRMWEB_TIMEZONE", "The company's zone (IANA name): days in stage and due dates count in it."
+    )
+    locale: str = setting(
+        "en", "CRMWEB_LOCALE", "How numbers and dates are written for people who chose nothing."
+    )
+    default_currency: str = setting(
+        "USD", "CRMWEB_DEFAULT_CURRENCY", "Currency of a deal that names none (ISO 4217)."
+    )
+    max_workflow_rules_per_entity: int = setting(
+        100, "CRMWEB_MAX_WORKFLOW_RULES_PER_ENTITY", "Most workflow rules per entity type."
+    )
+    max_custom_fields_per_entity: int = setting(
+        50, "CRMWEB_MAX_CUSTOM_FIELDS_PER_ENTITY", "Most custom fields per record."
+    )
+    activity_timeline_limit: int = setting(
+        100, "CRMWEB_ACTIVITY_TIMELINE_LIMIT", "Entries that a timeline shows at once."
+    )
+    rule_rounds: int = setting(5, "CRMWEB_RULE_ROUNDS", "Most rounds of rules that one change may set off.")
+    rule_actions: int = setting(
+        50, "CRMWEB_RULE_ACTIONS", "Most rule actions per record that the person touched."
+    )
+    rule_failures: int = setting(5, "CRMWEB_RULE_FAILURES", "Failures in a row after which a rule is paused.")
+    sqlite_synchronous: str = setting(
+        "FULL",
+        "CRMWEB_SQLITE_SYNCHRONOUS",
+        "`FULL` or `NORMAL` (faster; a power cut may lose the last commits).",
+    )
+    session_idle_days: int = setting(
+        14, "CRMWEB_SESSION_IDLE_DAYS", "Days without a request after which a sign-in ends."
+    )
+    session_max_days: int = setting(90, "CRMWEB_SESSION_MAX_DAYS", "Days after which every sign-in ends.")
+    purge_days: int = setting(
+        30, "CRMWEB_PURGE_DAYS", "Days that deleted records are kept before they are purged."
+    )
+    max_body: int = setting(2 * 1024 * 1024, "CRMWEB_MAX_BODY", "Most bytes of a request's body.")
+
+    def __post_init__(self) -> None:
+        if self.environment not in ("development", "production"):
+            raise ValueError("CRMWEB_ENV is `development` or `production`.")
+        if self.sqlite_synchronous not in ("FULL", "NORMAL"):
+            raise ValueError("CRMWEB_SQLITE_SYNCHRONOUS is `FULL` or `NORMAL`.")
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError) as unknown:
+            raise ValueError(
+                f"CRMWEB_TIMEZONE: “{self.timezone}” is no time zone, write one like Europe/Berlin."
+            ) from unknown
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+
+def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings that the environment gives, then `overrides` by field name.
+
+    Raises ValueError naming the variable when a value cannot be used.
+    """
+    values: dict[str, Any] = {}
+    source = os.environ if environ is None else environ
+    for entry in fields(Settings):
+        variable = entry.metadata["variable"]
+        if variable in source and source[variable] != "":
+            values[entry.name] = _typed(variable, source[variable], entry.default)
+    return Settings(**{**values, **overrides})
+
+
+def _typed(variable: str, text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        return text.strip().lower() not in ("0", "false", "no", "off")
+    if isinstance(default, int):
+        try:
+            number = int(text)
+        except ValueError as wrong:
+            raise ValueError(f"{variable}: “{text}” is not a whole number.") from wrong
+        if number < 0:
+            raise ValueError(f"{variable}: {number} is below zero.")
+        return number
+    return text.strip()
+
+
+settings = Settings()
+
+
+def use(chosen: Settings) -> Settings:
+    """Make `chosen` the process's settings."""
+    global settings
+    settings = chosen
+    return settings

@@ -1,0 +1,19 @@
+"""The records. One noun, one file; plain SQLAlchemy."""
+
+from crmweb.models.activity import Activity
+from crmweb.models.base import Base, Record
+from crmweb.models.deal import Deal
+from crmweb.models.entity import Entity
+from crmweb.models.history import Change, ChangeSet, MoveKey, RuleLook, RuleRun, StageChange
+from crmweb.models.notification import Notification
+from crmweb.models.pipeline import Pipeline
+from crmweb.models.sign_in import AppState, PasswordLink, Session, Throttle
+from crmweb.models.stage import Stage, StageTotal
+from crmweb.models.user import User
+from crmweb.models.workflow_rule import RuleVersion, WorkflowRule
+
+__all__ = [
+    "Activity", "AppState", "Base", "Change", "ChangeSet", "Deal", "Entity", "MoveKey", "Notification", "PasswordLink",
+    "Pipeline", "Record", "RuleLook", "RuleRun", "RuleVersion", "Session", "Stage", "StageChange", "StageTotal",
+    "Throttle", "User", "WorkflowRule",
+]  # fmt: skip

@@ -1,0 +1,115 @@
+"""Activities: notes, tasks, calls, e-mails, events, and the audit notes of moves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import text as sql
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+
+from crmweb.errors import FieldError
+from crmweb.models.base import Record, choice, not_empty, one_of, text
+from crmweb.models.entity import Entity
+from crmweb.models.types import as_id
+from crmweb.models.user import User
+
+if TYPE_CHECKING:
+    from crmweb.models.deal import Deal
+
+TYPES = ("note", "task", "call", "email", "event")
+AUDIT = "audit"
+
+
+class Activity(Record):
+    """Something that was said, done or is to do, on one deal or one entity.
+
+    `kind` is `audit` for the notes that moves write; those are never edited or deleted. `author` made it; without one
+    `by_label` says who did. `rule_run_id` names the run of the rule that made it.
+    """
+
+    __tablename__ = "activities"
+
+    type: Mapped[str] = mapped_column(String(10))
+    kind: Mapped[str | None] = mapped_column(String(10))
+    subject: Mapped[str] = mapped_column(String(300))
+    description: Mapped[str | None] = mapped_column(Text)
+    deal_id: Mapped[UUID | None] = mapped_column(ForeignKey("deals.id", ondelete="CASCADE"))
+    entity_id: Mapped[UUID | None] = mapped_column(ForeignKey("entities.id", ondelete="CASCADE"))
+    author_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    by_label: Mapped[str | None] = mapped_column(String(300))
+    rule_run_id: Mapped[UUID | None]
+    rule_name: Mapped[str | None] = mapped_column(String(200))
+    assigned_to_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    due_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    duration_minutes: Mapped[int | None]
+    location: Mapped[str | None] = mapped_column(String(200))
+    deleted_at: Mapped[datetime | None]
+    deleted_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+
+    deal: Mapped["Deal | None"] = relationship("Deal", lazy="raise")
+    entity: Mapped[Entity | None] = relationship(lazy="raise")
+    author: Mapped[User | None] = relationship(lazy="raise", foreign_keys=[author_id])
+    assigned_to: Mapped[User | None] = relationship(lazy="raise", foreign_keys=[assigned_to_id])
+
+    __table_args__ = (
+        Index("ix_activities_deal", "deal_id", "created_at", "id", sqlite_where=sql("deleted_at IS NULL"), postgresql_where=sql("deleted_at IS NULL")),
+        Index("ix_activities_entity", "entity_id", "created_at", "id", sqlite_where=sql("deleted_at IS NULL"), postgresql_where=sql("deleted_at IS NULL")),
+        CheckConstraint("(deal_id IS NULL) <> (entity_id IS NULL)", name="one_link"),
+        CheckConstraint("kind IS NULL OR kind = 'audit'", name="kind_known"),
+        one_of("type", TYPES),
+        not_empty("subject"),
+    )  # fmt: skip
+
+    def __init__(
+        self, *, related_to_type: str | None = None, related_to_id: UUID | str | None = None, **fields: Any
+    ) -> None:
+        if related_to_type is not None:
+            link = {"Deal": "deal_id", "Entity": "entity_id"}.get(related_to_type)
+            if link is None or related_to_id is None:
+                raise FieldError(
+                    "related_to_type", "An activity belongs to a Deal or an Entity, named by its id."
+                )
+            fields[link] = as_id(related_to_id, "related_to_id")
+        super().__init__(**fields)
+
+    @property
+    def related_to_type(self) -> str:
+        return "Deal" if self.deal_id else "Entity"
+
+    @property
+    def related_to_id(self) -> UUID | None:
+        return self.deal_id or self.entity_id
+
+    @property
+    def is_completed(self) -> bool:
+        return self.completed_at is not None
+
+    @property
+    def is_audit(self) -> bool:
+        return self.kind == AUDIT
+
+    @validates("type")
+    def _type(self, _: str, value: Any) -> str:
+        return choice("type", value, TYPES)
+
+    @validates("subject")
+    def _subject(self, _: str, value: Any) -> str | None:
+        return text("subject", value, most=300)
+
+    @validates("description")
+    def _description(self, _: str, value: Any) -> str | None:
+        return text("description", value, most=20_000, required=False)
+
+    @validates("deal", "entity")
+    def _link(self, name: str, value: Deal | Entity | None) -> Deal | Entity | None:
+        setattr(self, f"{name}_id", value.id if value else None)
+        return value
+
+    @validates("author", "assigned_to")
+    def _person(self, name: str, value: User | None) -> User | None:
+        setattr(self, f"{name}_id", value.id if value else None)
+        return value

@@ -1,0 +1,41 @@
+"""The in-app inbox."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import text as sql
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from crmweb.models.base import Record, not_empty, one_of, text
+
+
+class Notification(Record):
+    """One line for one person. `withdrawn_at`: taken back by an undo before it was read."""
+
+    __tablename__ = "notifications"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(10))
+    subject: Mapped[str] = mapped_column(String(300))
+    detail: Mapped[str | None] = mapped_column(Text)
+    deal_id: Mapped[UUID | None] = mapped_column(ForeignKey("deals.id", ondelete="CASCADE"))
+    entity_id: Mapped[UUID | None] = mapped_column(ForeignKey("entities.id", ondelete="CASCADE"))
+    rule_id: Mapped[UUID | None]
+    rule_run_id: Mapped[UUID | None]
+    read_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_notifications_user", "user_id", "created_at"),
+        Index("ix_notifications_unread", "user_id", sqlite_where=sql("read_at IS NULL"), postgresql_where=sql("read_at IS NULL")),
+        one_of("kind", ("rule", "warning", "win", "note")),
+        not_empty("subject"),
+    )  # fmt: skip
+
+    @validates("subject")
+    def _subject(self, _: str, value: Any) -> str | None:
+        return text("subject", value, most=300)

@@ -1,0 +1,44 @@
+"""Pipelines: system-wide sequences of stages. Archived, never removed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from crmweb.models.base import Record, not_empty, text
+
+
+class Pipeline(Record):
+    """A sequence of stages that deals move through. The name is unique whatever its case.
+
+    An inactive one is hidden and takes no new deals and no moves. `board_version` rises with every change that its
+    board shows.
+    """
+
+    __tablename__ = "pipelines"
+    defaults: ClassVar[dict[str, Any]] = {
+        "is_active": True, "order": 0, "asks_lost_reason": False, "lost_reasons": list, "board_version": 0,
+    }  # fmt: skip
+
+    name: Mapped[str] = mapped_column(String(200))
+    name_key: Mapped[str] = mapped_column(String(600), unique=True)
+    description: Mapped[str | None] = mapped_column(Text)
+    is_active: Mapped[bool]
+    order: Mapped[int]
+    asks_lost_reason: Mapped[bool]
+    lost_reasons: Mapped[list[str]] = mapped_column(JSON)
+    board_version: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (not_empty(), CheckConstraint("board_version >= 0", name="board_version_counts"))
+
+    @validates("name")
+    def _name(self, _: str, value: Any) -> str | None:
+        name = text("name", value)
+        self.name_key = (name or "").casefold()
+        return name
+
+    @validates("description")
+    def _description(self, _: str, value: Any) -> str | None:
+        return text("description", value, most=5000, required=False)

@@ -1,0 +1,107 @@
+"""Stages of a pipeline, and the totals that a board's head shows."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+
+from crmweb.errors import FieldError
+from crmweb.models.base import Base, Record, choice, not_empty, one_of, text
+from crmweb.models.pipeline import Pipeline
+from crmweb.models.types import Thousandths
+
+STATUSES = ("open", "closed_won", "closed_lost")
+COLORS = ("slate", "teal", "blue", "violet", "rose", "orange", "olive", "green", "clay")
+NOBODY = UUID(int=0)
+"""Stands for "no owner" in StageTotal: NULLs would not be unique."""
+
+
+class Stage(Record):
+    """A step of a pipeline; its status decides the status of every deal in it.
+
+    `probability` is the chance to win in per cent (0–100). Name (whatever its case) and order are unique in the
+    pipeline among stages that are not archived. `version` rises with anything that its column shows.
+    """
+
+    __tablename__ = "stages"
+    defaults: ClassVar[dict[str, Any]] = {
+        "probability": 0.0, "status": "open", "color": "slate", "is_archived": False, "version": 0,
+    }  # fmt: skip
+
+    pipeline_id: Mapped[UUID] = mapped_column(ForeignKey("pipelines.id"))
+    name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(String(600))
+    description: Mapped[str | None] = mapped_column(Text)
+    order: Mapped[int]
+    probability: Mapped[float] = mapped_column(Float)
+    status: Mapped[str] = mapped_column(String(20))
+    color: Mapped[str] = mapped_column(String(20))
+    is_archived: Mapped[bool]
+    version: Mapped[int] = mapped_column(BigInteger)
+
+    pipeline: Mapped[Pipeline] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = (
+        UniqueConstraint("pipeline_id", "order"),
+        UniqueConstraint("pipeline_id", "name_key"),
+        CheckConstraint("probability >= 0 AND probability <= 100", name="probability_range"),
+        one_of("status", STATUSES),
+        one_of("color", COLORS),
+        not_empty(),
+    )
+
+    @validates("pipeline")
+    def _pipeline(self, _: str, value: Pipeline) -> Pipeline:
+        self.pipeline_id = value.id
+        return value
+
+    @validates("name")
+    def _name(self, _: str, value: Any) -> str | None:
+        name = text("name", value, most=100)
+        self.name_key = (name or "").casefold()
+        return name
+
+    @validates("description")
+    def _description(self, _: str, value: Any) -> str | None:
+        return text("description", value, most=5000, required=False)
+
+    @validates("order")
+    def _order(self, _: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise FieldError("order", "The order is a whole number.")
+        return value
+
+    @validates("probability")
+    def _probability(self, _: str, value: Any) -> float:
+        try:
+            chance = float(value)
+        except (TypeError, ValueError) as wrong:
+            raise FieldError("probability", f"“{value}” is not a number.") from wrong
+        if not math.isfinite(chance) or not 0 <= chance <= 100:
+            raise FieldError("probability", "Between 0 and 100 per cent.")
+        return chance
+
+    @validates("status")
+    def _status(self, _: str, value: Any) -> str:
+        return choice("status", value, STATUSES)
+
+    @validates("color")
+    def _color(self, _: str, value: Any) -> str:
+        return choice("color", value, COLORS)
+
+
+class StageTotal(Base):
+    """Count and sum of the deals of one stage, owner and currency. Kept by `changes`, checked by `doctor`."""
+
+    __tablename__ = "stage_totals"
+
+    stage_id: Mapped[UUID] = mapped_column(ForeignKey("stages.id", ondelete="CASCADE"), primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    deal_count: Mapped[int] = mapped_column(BigInteger)
+    amount_sum: Mapped[Decimal] = mapped_column(Thousandths)

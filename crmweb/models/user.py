@@ -1,0 +1,100 @@
+"""People who sign in, and who did something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from crmweb.errors import FieldError
+from crmweb.models.base import Record, choice, not_empty, one_of, text
+
+ROLES = ("admin", "manager", "rep")
+THEMES = ("", "light", "dark")
+
+
+class Author(Protocol):
+    """Who did something: a User, the signed-in person, or a label without an account."""
+
+    @property
+    def id(self) -> UUID | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def role(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An author as a plain value. Without `id`: one without an account, such as the system or an unknown address."""
+
+    name: str
+    email: str | None = None
+    id: UUID | None = None
+    role: str | None = None
+
+    @classmethod
+    def of(cls, author: Author) -> Actor:
+        """The author as a value that no transaction can expire."""
+        return author if isinstance(author, cls) else cls(author.name, author.email, author.id, author.role)
+
+
+SYSTEM = Actor("System")
+
+
+class User(Record):
+    """A person with an account. The e-mail is unique whatever its case."""
+
+    __tablename__ = "users"
+    defaults: ClassVar[dict[str, Any]] = {
+        "role": "rep",
+        "is_active": True,
+        "timezone": "UTC",
+        "locale": "en",
+        "theme": "",
+    }
+
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(String(600), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(String(20))
+    is_active: Mapped[bool]
+    timezone: Mapped[str] = mapped_column(String(64))
+    locale: Mapped[str] = mapped_column(String(16))
+    theme: Mapped[str] = mapped_column(String(8))
+
+    __table_args__ = (one_of("role", ROLES), one_of("theme", THEMES), not_empty(), not_empty("email"))
+
+    @validates("email")
+    def _email(self, _: str, value: Any) -> str | None:
+        email = text("email", value, most=254, label="E-mail") or ""
+        local, at, domain = email.rpartition("@")
+        if not (local and at and domain) or any(sign.isspace() for sign in email):
+            raise FieldError("email", f"“{email}” is not an e-mail address.")
+        self.email_key = email.casefold()
+        return email
+
+    @validates("name")
+    def _name(self, _: str, value: Any) -> str | None:
+        return text("name", value)
+
+    @validates("role")
+    def _role(self, _: str, value: Any) -> str:
+        return choice("role", value, ROLES)
+
+    @validates("theme")
+    def _theme(self, _: str, value: Any) -> str:
+        return choice("theme", value, THEMES)
+
+    @validates("timezone")
+    def _timezone(self, _: str, value: Any) -> str:
+        if value not in available_timezones():
+            raise FieldError("timezone", f"“{value}” is no time zone. Write one like Europe/Berlin.")
+        return str(value)

@@ -1,0 +1,71 @@
+"""Who may do what. One table, one query of what a person may see."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select, select
+
+from crmweb.errors import PermissionDeniedError
+from crmweb.models import Activity, Deal, Entity
+from crmweb.models.user import Author
+
+R = TypeVar("R", Deal, Entity, Activity)
+
+MANAGERS = ("manager", "admin")
+ADMINS = ("admin",)
+EVERYONE = ("rep", "manager", "admin")
+
+RIGHTS: dict[str, tuple[str, ...]] = {
+    "read": EVERYONE,
+    "create_deal": EVERYONE,
+    "edit_any_deal": MANAGERS,
+    "delete_any_deal": MANAGERS,
+    "edit_entity": EVERYONE,
+    "delete_entity": MANAGERS,
+    "edit_any_activity": MANAGERS,
+    "pipelines": MANAGERS,
+    "rules": MANAGERS,
+    "people": ADMINS,
+}
+"""Right → roles that have it. Beside it, owning gives more: see `may_edit_deal` and `may_delete_deal`."""
+
+
+def may(person: Author, right: str) -> bool:
+    """Whether the person's role has the right."""
+    return person.role in RIGHTS[right]
+
+
+def require(
+    person: Author, right: str, message: str = "Your role does not allow this. Ask a manager or an admin."
+) -> None:
+    """PermissionDeniedError with `message` unless the person's role has the right."""
+    if not may(person, right):
+        raise PermissionDeniedError(message)
+
+
+def visible_to(person: Author, model: type[R]) -> Select[tuple[R]]:
+    """The records of `model` that the person may read: all that are not deleted."""
+    return select(model).where(model.deleted_at.is_(None))
+
+
+def may_edit_deal(person: Author, owner_id: UUID | None) -> bool:
+    """Edit, move, assign, undo: a rep's own and unassigned deals, all of them for managers and admins."""
+    return may(person, "edit_any_deal") or (person.role == "rep" and owner_id in (None, person.id))
+
+
+def require_edit_deal(person: Author, deal: Any) -> None:
+    """PermissionDeniedError unless the person may edit and move this deal."""
+    if not may_edit_deal(person, deal.assigned_to_id):
+        raise PermissionDeniedError("Only the owner or a manager can change this deal.")
+
+
+def may_delete_deal(person: Author, owner_id: UUID | None) -> bool:
+    """A rep's own deals, all of them for managers and admins."""
+    return may(person, "delete_any_deal") or (owner_id is not None and owner_id == person.id)
+
+
+def may_edit_activity(person: Author, activity: Activity) -> bool:
+    """One's own; any but an audit note for managers and admins."""
+    return not activity.is_audit and (may(person, "edit_any_activity") or activity.author_id == person.id)

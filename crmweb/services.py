@@ -1,0 +1,115 @@
+"""The documents' names: thin fronts of the domain's own methods. No second path."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crmweb import changes, rights, signals, transactions, workflow
+from crmweb.errors import NotFoundError
+from crmweb.extensions import db
+from crmweb.ledger import Ledger, of
+from crmweb.models import Deal, User
+from crmweb.models.types import as_id
+from crmweb.models.user import SYSTEM, Actor
+from crmweb.queries import timeline
+from crmweb.totals import Effects
+
+
+@signals.speak_for
+class DealService:
+    """Moves deals between stages; the sender of the lifecycle events."""
+
+    @staticmethod
+    def move_deal_to_stage(
+        deal: Deal, new_stage_id: UUID | str, note: str | None = None, user_email: str | None = None
+    ) -> Deal:
+        """Move `deal` and return it, refreshed. Commits.
+
+        `user_email` of a user: their rights are checked and they are the author. An unknown address is kept as the
+        author's label. None: "System", no rights check.
+
+        Raises NotFoundError, PermissionDeniedError, InvalidStageTransitionError, WorkflowExecutionError.
+        """
+        deal_id, user = deal.id, _user(user_email)
+        by = (
+            Actor.of(user)
+            if user
+            else Actor(user_email.strip(), user_email.strip())
+            if user_email
+            else SYSTEM
+        )
+
+        def work(session: Session) -> None:
+            locked = Deal.locked(session, deal_id)
+            if user is not None:
+                rights.require_edit_deal(by, locked)
+            locked.move_to(new_stage_id, by=by, note=note)
+
+        changes.commit(work, by=by)
+        if deal in db.session:
+            db.session.refresh(deal)
+            return deal
+        return db.session.get_one(Deal, deal_id, populate_existing=True)
+
+    @staticmethod
+    async def amove_deal_to_stage(
+        deal: Deal, new_stage_id: UUID | str, note: str | None = None, user_email: str | None = None
+    ) -> Deal:
+        """`move_deal_to_stage` in a worker thread with its own session. The deal must be committed."""
+        app, deal_id = current_app._get_current_object(), deal.id  # type: ignore[attr-defined]
+        if (session := db.session()).in_transaction() and not session.info.get("is_writing"):
+            session.rollback()
+
+        def move() -> None:
+            with app.app_context():
+                stored = db.session.get(Deal, deal_id)
+                if stored is None:
+                    raise NotFoundError("This deal is not there any more.")
+                DealService.move_deal_to_stage(stored, new_stage_id, note, user_email)
+
+        await asyncio.to_thread(move)
+        db.session.refresh(deal)
+        return deal
+
+
+class WorkflowService:
+    """Runs rules on demand."""
+
+    @staticmethod
+    def execute_rules(entity_type: str, trigger_event: str, record: Any) -> None:
+        """Evaluate the active rules of this type and trigger on `record` at once. Does not commit.
+
+        It joins the session's pending change set, so a rule that fired here fires no more for this record in it.
+
+        Raises WorkflowExecutionError when an action fails.
+        """
+        session = db.session()
+        transactions.begin_write(session)
+        session.flush()
+        if of(session) is None:
+            session.info["ledger"], session.info["effects"] = Ledger(), Effects()
+        ledger = session.info["ledger"]
+        workflow.evaluate(session, ledger, entity_type, trigger_event, record)
+
+
+class ActivityService:
+    """Reads timelines."""
+
+    @staticmethod
+    def get_timeline(related_to_type: str, related_to_id: UUID | str, limit: int | None = None) -> list[Any]:
+        """The activities of a Deal or an Entity (its deals' included), newest first; at most `limit` (100)."""
+        return timeline.activities(
+            db.session(), related_to_type, as_id(related_to_id, "related_to_id"), limit
+        )
+
+
+def _user(email: str | None) -> User | None:
+    if not email or not email.strip():
+        return None
+    return db.session.scalar(select(User).where(User.email_key == email.strip().casefold(), User.is_active))

@@ -1,0 +1,99 @@
+"""How transactions begin: SQLite as it must be set up, reads deferred, writes at once and one after the other.
+
+SQLite: `BEGIN` for reads, `BEGIN IMMEDIATE` for writes, and around each write a lock on a side file (the gate), so that
+writers queue fairly instead of polling. PostgreSQL: READ COMMITTED, nothing special; rows are locked by primary key.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm.exc import StaleDataError
+
+from crmweb import config
+
+try:
+    import fcntl
+except ImportError:  # a system without it waits by busy_timeout alone
+    fcntl = None  # type: ignore[assignment]
+
+RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Give each connection of a SQLite engine its pragmas and explicit transactions; PostgreSQL needs nothing."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(dbapi: Any, _: Any) -> None:
+        dbapi.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", f"synchronous={config.settings.sqlite_synchronous}",
+        ):  # fmt: skip
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        is_write = connection.get_execution_options().get("crmweb_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def begin_write(session: Session) -> None:
+    """Turn the session's transaction into a write transaction, keeping its pending objects.
+
+    What was read before is forgotten by SQLite, not by the session: only freshly loaded objects are true.
+    """
+    if session.info.get("is_writing"):
+        return
+    if session.get_bind().dialect.name == "sqlite":
+        is_reading = session.in_transaction() and bool(
+            getattr(session.get_transaction(), "_connections", None)
+        )
+        session.info["gate"] = _enter_gate(session)
+        if is_reading:
+            dbapi: Any = session.connection().connection.driver_connection
+            dbapi.execute("ROLLBACK")
+            dbapi.execute("BEGIN IMMEDIATE")
+        else:
+            session.connection(execution_options={"crmweb_write": True})
+    session.info["is_writing"] = True
+
+
+def listen(session_class: Any) -> None:
+    """Open the gate again when a session's outermost transaction has ended."""
+
+    @event.listens_for(session_class, "after_transaction_end")
+    def _leave(session: Session, transaction: SessionTransaction) -> None:
+        if transaction.parent is None:
+            session.info.pop("is_writing", None)
+            if (gate := session.info.pop("gate", None)) is not None:
+                os.close(gate)
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether the database asked for another try: serialization failure, deadlock, lock time-out, stale row."""
+    if isinstance(error, StaleDataError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return state in RETRIED_STATES or "database is locked" in str(error.orig)
+
+
+def _enter_gate(session: Session) -> int | None:
+    path = session.get_bind().engine.url.database
+    if fcntl is None or not path or path == ":memory:":
+        return None
+    gate = os.open(Path(path).with_suffix(".gate"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(gate)
+        raise
+    return gate

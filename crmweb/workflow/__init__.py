@@ -1,0 +1,112 @@
+"""Workflow rules: when something happens to a record and the conditions hold, do the actions.
+
+`run` is called by `changes` once the person's own change is flushed, inside its transaction. The order and the bounds
+are in `rounds`, the conditions in `conditions`, what rules may touch in `catalog`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from crmweb import clock, config
+from crmweb.errors import FieldError
+from crmweb.ledger import Ledger, changed_columns
+from crmweb.models import RuleRun, RuleVersion, WorkflowRule
+from crmweb.models.base import choice
+from crmweb.models.workflow_rule import DEFINITION, TRIGGERS
+from crmweb.workflow import checking, rounds
+from crmweb.workflow.compiled import raise_rules_version, rules_of
+from crmweb.workflow.world import WATCHED, Live, count_failure
+
+__all__ = ["evaluate", "keep_failures", "prepare_rules", "raise_rules_version", "rules_of", "run"]
+
+
+def run(session: Session, ledger: Ledger) -> None:
+    """Let the rules act on what the change set did, until they are quiet.
+
+    Raises WorkflowExecutionError when a rule with on_failure `undo` failed.
+    """
+    if not any(type(touch.record) in WATCHED for touch in ledger.touches.values()):
+        return
+    rules = rules_of(session, ledger.rules_version)
+    if rules:
+        limits = rounds.Limits(config.settings.rule_rounds, config.settings.rule_actions)
+        rounds.run(rules, Live(session, ledger), _progress(ledger), limits)
+        session.flush()
+
+
+def evaluate(session: Session, ledger: Ledger, entity_type: str, trigger: str, record: Any) -> None:
+    """One look at `record` at once, as if `trigger` had happened; a failing action raises WorkflowExecutionError."""
+    name = WATCHED.get(type(record))
+    if name is None or name != entity_type:
+        raise FieldError("entity_type", f"“{entity_type}” does not name a {type(record).__name__}.")
+    choice("trigger_event", trigger, TRIGGERS)
+    if record.id not in ledger.touches:
+        ledger.note_look(record)
+    strict = tuple(replace(rule, on_failure="undo") for rule in rules_of(session, ledger.rules_version))
+    progress = _progress(ledger)
+    progress.number = max(progress.number, 1)
+    limits = rounds.Limits(config.settings.rule_rounds, config.settings.rule_actions)
+    occasion = rounds.Occasion(record.id, name, trigger)
+    rounds.look(strict, Live(session, ledger, is_strict=True), progress, limits, occasion)
+
+
+def prepare_rules(session: Session, ledger: Ledger) -> None:
+    """Before a flush: check each new or changed rule, give it an order and keep its version."""
+    for rule in [entry for entry in session.new if isinstance(entry, WorkflowRule)]:
+        ledger.are_rules_changed = True
+        checking.check(session, rule)
+        checking.check_limit(session, rule)
+        if rule.order is None:
+            rule.order = _next_order(session, rule)
+        _keep_version(session, rule)
+    for rule in [
+        entry for entry in session.dirty if isinstance(entry, WorkflowRule) and session.is_modified(entry)
+    ]:
+        ledger.are_rules_changed = True
+        changed = set(changed_columns(session, rule))
+        if "archived_at" in changed and rule.archived_at is None:
+            checking.check_limit(session, rule)
+        if changed & set(DEFINITION):
+            checking.check(session, rule)
+            rule.version += 1
+            _keep_version(session, rule)
+
+
+def keep_failures(session: Session, runs: list[dict[str, Any]]) -> None:
+    """Write the runs of rules that undid a change, and count their failures."""
+    session.connection().execute(insert(RuleRun), runs)
+    for row in runs:
+        count_failure(session, row["rule_id"], row["error"])
+
+
+def _progress(ledger: Ledger) -> rounds.Progress:
+    if ledger.progress is None:
+        ledger.progress = rounds.Progress()
+    progress: rounds.Progress = ledger.progress
+    return progress
+
+
+def _next_order(session: Session, rule: WorkflowRule) -> int:
+    last = (
+        session.scalar(
+            select(func.max(WorkflowRule.order)).where(WorkflowRule.entity_type == rule.entity_type)
+        )
+        or 0
+    )
+    taken = [
+        other.order
+        for other in session.new
+        if isinstance(other, WorkflowRule)
+        and other.entity_type == rule.entity_type
+        and other.order is not None
+    ]
+    return max([last, *taken]) + 1
+
+
+def _keep_version(session: Session, rule: WorkflowRule) -> None:
+    session.add(RuleVersion(rule=rule, version=rule.version, at=clock.now(), definition=rule.definition()))

@@ -1,0 +1,140 @@
+"""What a rule must be before it is saved, and how a saved one is compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from crmweb import config
+from crmweb.errors import FieldError
+from crmweb.models import WorkflowRule
+from crmweb.workflow import catalog, kinds
+from crmweb.workflow.actions import ACTIONS
+from crmweb.workflow.conditions import Condition
+from crmweb.workflow.operators import OPERATORS
+from crmweb.workflow.rounds import Rule
+
+MOST_PARTS = 20
+
+
+def check(session: Session, rule: WorkflowRule) -> None:
+    """FieldError in words when the rule makes no sense: unknown fields, operators, actions, values of a wrong kind."""
+    for condition in rule.conditions:
+        compile_condition(rule.entity_type, condition, session)
+    if not rule.actions:
+        raise FieldError("actions", "A rule needs at least one action.")
+    if max(len(rule.conditions), len(rule.actions)) > MOST_PARTS:
+        raise FieldError("actions", f"At most {MOST_PARTS} conditions and {MOST_PARTS} actions.")
+    for action in rule.actions:
+        _check_action(session, rule, action)
+
+
+def check_limit(session: Session, rule: WorkflowRule) -> None:
+    """FieldError when the entity type has as many rules as the setting allows."""
+    most = config.settings.max_workflow_rules_per_entity
+    kept = (
+        WorkflowRule.entity_type == rule.entity_type,
+        WorkflowRule.archived_at.is_(None),
+        WorkflowRule.id != rule.id,
+    )
+    new = [
+        other
+        for other in session.new
+        if isinstance(other, WorkflowRule) and other.entity_type == rule.entity_type
+    ]
+    if (session.scalar(select(func.count()).select_from(WorkflowRule).where(*kept)) or 0) + len(new) > most:
+        raise FieldError(
+            "entity_type",
+            f"There are {most} rules for {rule.entity_type} already, the most that CRMWEB_MAX_WORKFLOW_RULES_PER_ENTITY "
+            "allows. Archive one first.",
+        )
+
+
+def compile_rule(rule: WorkflowRule) -> Rule:
+    """The rule as the engine runs it. FieldError when the catalog does not know something in it any more."""
+    return Rule(
+        rule.id, rule.name, rule.version, rule.entity_type, rule.trigger_event,
+        tuple(compile_condition(rule.entity_type, condition) for condition in rule.conditions),
+        tuple((action["type"], action.get("config") or {}) for action in rule.actions),
+        rule.fires, rule.stop_after, rule.on_failure, rule.failures,
+    )  # fmt: skip
+
+
+def compile_condition(entity_type: str, written: dict[str, Any], session: Session | None = None) -> Condition:
+    """A written condition, typed. With a session, references must exist."""
+    name = written.get("operator")
+    if written.get("field") is None:
+        raise FieldError("condition_field", "Choose the field that the condition looks at.")
+    try:
+        entry = catalog.field(entity_type, written["field"])
+    except FieldError as unknown:
+        raise FieldError("condition_field", unknown.message) from unknown
+    if name is None:
+        raise FieldError(
+            "condition_operator", f"How is {entry.label} compared? Choose is, is not, contains, …"
+        )
+    operator = OPERATORS.get(name) if isinstance(name, str) else None
+    if operator is None:
+        raise FieldError("condition_operator", f"“{name}” is not one of {', '.join(OPERATORS)}.")
+    if entry.kind not in operator.kinds:
+        raise FieldError(
+            "condition_operator",
+            f"{entry.label} is {_a(entry.kind)}; “{operator.words}” makes no sense for it.",
+        )
+    if operator.takes == "nothing":
+        return Condition(entry.key, operator.name)
+    values = _values(entry, operator, written.get("value"))
+    if session is not None:
+        _check_references(session, entry, values)
+    return Condition(entry.key, operator.name, tuple(values) if operator.takes == "several" else values[0])
+
+
+def _values(entry: catalog.Field, operator: Any, value: Any) -> list[Any]:
+    if operator.takes == "several":
+        written = value if isinstance(value, list) else [part.strip() for part in str(value or "").split(",")]
+        values = [kinds.typed(entry.kind, part, "condition_value", entry.choices) for part in written]
+        if not values or any(part is None for part in values):
+            raise FieldError(
+                "condition_value", f"{entry.label} is one of what? Write values with commas between."
+            )
+        return values
+    kind = kinds.TEXT if operator.name == "contains" else entry.kind
+    typed = kinds.typed(
+        kind, value if kind != kinds.TEXT or value is None else str(value), "condition_value", entry.choices
+    )
+    if typed is None and operator.name not in ("equals", "not_equals"):
+        raise FieldError("condition_value", f"{entry.label} {operator.words} what? The value is missing.")
+    return [typed]
+
+
+def _check_references(session: Session, entry: catalog.Field, values: list[Any]) -> None:
+    for value in values:
+        if isinstance(value, kinds.Ref) and catalog.target(session, entry.kind, value.id) is None:
+            raise FieldError("condition_value", f"{entry.label}: this choice is not there any more.")
+
+
+def _check_action(session: Session, rule: WorkflowRule, written: dict[str, Any]) -> None:
+    action = ACTIONS.get(written.get("type", ""))
+    if action is None:
+        raise FieldError("action_type", f"“{written.get('type')}” is not one of {', '.join(ACTIONS)}.")
+    settings = written.get("config", {})
+    if not isinstance(settings, dict):
+        raise FieldError("action_config", "The action's configuration is a mapping of settings to values.")
+    if unknown := sorted(set(settings) - set(action.settings)):
+        raise FieldError(
+            "action_config",
+            f"{written['type']} knows no setting “{unknown[0]}”; it takes {', '.join(action.settings)}.",
+        )
+    action.check(session, rule.entity_type, rule.trigger_event, settings)
+
+
+def _a(kind: str) -> str:
+    words = {
+        kinds.YES_NO: "yes or no",
+        kinds.MOMENT: "a time",
+        kinds.MONEY: "an amount",
+        kinds.PERSON: "a person",
+    }
+    return words.get(kind, f"a {kind}")

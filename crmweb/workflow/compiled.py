@@ -1,0 +1,58 @@
+"""The running rules, compiled once per process and `rules_version`."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from crmweb.errors import FieldError
+from crmweb.models import AppState, WorkflowRule
+from crmweb.models.types import new_id
+from crmweb.workflow import checking, rounds
+
+log = logging.getLogger("crmweb.workflow")
+VERSION = "rules_version"
+_compiled: dict[str, tuple[rounds.Rule, ...]] = {}
+
+
+def rules_of(session: Session, version: str | None = None) -> tuple[rounds.Rule, ...]:
+    """The running rules, compiled, in order; compiled once per process and `rules_version`."""
+    if version is None:
+        version = session.scalar(select(AppState.value).where(AppState.key == VERSION)) or ""
+    if version not in _compiled:
+        rules = _load(session)
+        if not version:
+            return rules
+        if len(_compiled) > 8:
+            _compiled.clear()
+        _compiled[version] = rules
+    return _compiled[version]
+
+
+def raise_rules_version(session: Session) -> None:
+    """Make every process compile the rules anew."""
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    row = dialect.insert(AppState).values(key=VERSION, value=new_id().hex)
+    session.connection().execute(
+        row.on_conflict_do_update(index_elements=["key"], set_={"value": row.excluded.value})
+    )
+
+
+def _load(session: Session) -> tuple[rounds.Rule, ...]:
+    query = (
+        select(WorkflowRule)
+        .where(WorkflowRule.is_active, WorkflowRule.paused_at.is_(None), WorkflowRule.archived_at.is_(None))
+        .order_by(WorkflowRule.entity_type, WorkflowRule.order, WorkflowRule.id)
+    )
+    return tuple(rule for rule in map(_compile, session.scalars(query)) if rule is not None)
+
+
+def _compile(rule: WorkflowRule) -> rounds.Rule | None:
+    try:
+        return checking.compile_rule(rule)
+    except FieldError as unknown:
+        log.warning("The rule “%s” is left out: %s", rule.name, unknown)
+        return None
