@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -41,20 +40,23 @@ def settings(
     request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> config.Settings:
     """The settings of the run's application: an own instance folder, an own database."""
-    folder = tmp_path_factory.mktemp("instance")
-    return config.read({}, database_url=address(request, database, folder), **_careless(folder))
+    return _settings_of_a_new(database, request, tmp_path_factory.mktemp("instance"))
 
 
-def address(request: pytest.FixtureRequest, database: str, folder: Path) -> str:
-    """The address of a new, empty database."""
+@pytest.fixture
+def blank(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> config.Settings:
+    """The settings of another installation, whose database has no tables yet."""
+    return _settings_of_a_new(database, request, tmp_path)
+
+
+def _settings_of_a_new(database: str, request: pytest.FixtureRequest, folder: Path) -> config.Settings:
     if database == "sqlite":
-        return f"sqlite:///{folder / 'crmweb.db'}"
-    server: databases.Postgres = request.getfixturevalue("postgres")
-    return server.url(server.create())
-
-
-def _careless(folder: Path) -> dict[str, Any]:
-    return {"instance": str(folder), "secret_key": "a key for tests alone", "sqlite_synchronous": "NORMAL"}
+        url = f"sqlite:///{folder / 'crmweb.db'}"
+    else:
+        server: databases.Postgres = request.getfixturevalue("postgres")
+        url = server.url(server.create())
+    careless = {"secret_key": "a key for tests alone", "sqlite_synchronous": "NORMAL"}
+    return config.read({}, database_url=url, instance=str(folder), **careless)
 
 
 @pytest.fixture(scope="session")
