@@ -10,13 +10,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import mimetypes
 import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Flask, Response, abort, request
+
+from crmweb.web.access import access
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 PREFIX = "/assets/"
@@ -27,11 +28,22 @@ JOINED = {
     "app.css": "css/*.css",
     "htmx.js": "vendor/htmx-*.min.js vendor/hx-ptag-*.min.js",
     "sortable.js": "vendor/sortable-*.min.js",
+    "board.js": "js/board.js js/board-*.js",
 }
 ALONE = "js/*.js fonts/*.woff2 *.svg"
+TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "woff2": "font/woff2",
+}
 
 # A file named in another one: url("../fonts/x.woff2") in a style sheet, from "./x.js" in a module.
 REFERENCE = re.compile(rb"""(?<=["'])\.{1,2}/(?:[\w-]+/)*([\w.-]+\.(?:js|svg|woff2))(?=["'])""")
+
+# What modules say to each other, which they need not once they are one file.
+IMPORT = re.compile(rb"""^import [^;]+ from "\./[\w-]+\.js";\n""", re.MULTILINE)
+EXPORT = re.compile(rb"^export (?=const|let|function|async|class)", re.MULTILINE)
 
 # What a style sheet loses on its way: comments, and the space round the marks (never inside a string).
 CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
@@ -53,8 +65,8 @@ def build(folder: Path = STATIC) -> dict[str, Asset]:
     Raises KeyError naming a file that another one refers to but that is not there, and RecursionError when
     scripts import each other in a circle (a name made from content cannot contain itself).
     """
-    sources = {name: b"\n".join(map(_source, _files(folder, globs))) for name, globs in JOINED.items()}
-    sources |= {path.name: _source(path) for path in _files(folder, ALONE)}
+    sources = {path.name: _source(path) for path in _files(folder, ALONE)}
+    sources |= {name: b"\n".join(map(_joined, _files(folder, globs))) for name, globs in JOINED.items()}
     built: dict[str, Asset] = {}
 
     def asset(name: str) -> Asset:
@@ -86,18 +98,19 @@ def init_app(app: Flask, folder: Path = STATIC) -> None:
     def asset_url(name: str) -> str:
         return fresh()[name].url
 
+    @access("public")
     def send(name: str) -> Response:
         """One asset, compressed when the browser takes it."""
         found = by_url.get(PREFIX + name)
         if found is None:
             abort(404)
-        zipped = found.zipped if _takes_gzip() else None
-        response = Response(zipped or found.body, content_type=found.type)
+        response = Response(found.body, content_type=found.type)
         response.headers["Cache-Control"] = FOREVER
         if found.zipped:
             response.headers["Vary"] = "Accept-Encoding"
-        if zipped:
-            response.headers["Content-Encoding"] = "gzip"
+            if _takes_gzip():
+                response.set_data(found.zipped)
+                response.headers["Content-Encoding"] = "gzip"
         return response
 
     app.jinja_env.globals["asset_url"] = asset_url
@@ -120,15 +133,17 @@ def _source(path: Path) -> bytes:
     return body
 
 
+def _joined(path: Path) -> bytes:
+    """A part of a joined file. A module that imports becomes a block: its own names stay its own."""
+    body = EXPORT.sub(b"", _source(path))
+    return b"{\n" + IMPORT.sub(b"", body) + b"}" if IMPORT.search(body) else body
+
+
 def _asset(name: str, body: bytes) -> Asset:
     stem, dot, suffix = name.rpartition(".")
-    kind = {"js": "text/javascript", "svg": "image/svg+xml", "woff2": "font/woff2"}.get(
-        suffix, mimetypes.guess_type(name)[0] or "application/octet-stream"
-    )
-    charset = "; charset=utf-8" if kind.startswith("text/") else ""
     zipped = None if suffix == "woff2" else gzip.compress(body, 9, mtime=0)
     url = f"{PREFIX}{stem}.{hashlib.sha256(body).hexdigest()[:12]}{dot}{suffix}"
-    return Asset(url, kind + charset, body, zipped)
+    return Asset(url, TYPES[suffix], body, zipped)
 
 
 def _takes_gzip() -> bool:

@@ -1,0 +1,166 @@
+// A move, from the drop to the answer. Drag, keys and the dialog call `move`: the card goes to its new place, the page's one
+// form is filled in and sent, and the answer draws the columns as the database has them. Sums are never guessed here.
+const form = document.getElementById("move-form");
+const live = document.getElementById("live");
+const FIRST = 25; // cards that a lane shows without being asked for more
+
+/** Moves under way, oldest first; only the first one has been sent. */
+const moves = [];
+let dragging = false;
+
+export const board = () => document.getElementById("board");
+export const lanes = () => [...board().querySelectorAll(".lane")];
+export const laneOf = (element) => element.closest(".lane");
+export const cardOf = (deal) => document.getElementById(`deal-${deal}`);
+export const listOf = (stage) => document.getElementById(`cards-${stage}`);
+export const mayMove = (card) => card.querySelector(".mv") !== null;
+export const idle = () => moves.length === 0 && !dragging;
+export const setDragging = (is) => (dragging = is);
+
+/** The next (or with -1 the previous) card in the same lane; other rows do not count. */
+export function neighbour(card, step = 1) {
+  const next = step > 0 ? card.nextElementSibling : card.previousElementSibling;
+  return next === null || next.matches(".card") ? next : neighbour(next, step);
+}
+
+/** Where a card lies now, to put it back. */
+export const homeOf = (card) => ({ list: card.parentElement, next: card.nextElementSibling });
+
+/** Tell those who listen; twice the same words are told twice. */
+export function say(words) {
+  const place = document.getElementById("say");
+  place.textContent = "";
+  setTimeout(() => (place.textContent = words), 20);
+}
+
+/**
+ * Move a deal. `to` is the stage; `before` or `after` a deal there, `position` "1" or a large number, none of them = on top.
+ * `card` may be missing (the deal's panel is open, its card is not shown); `home` is where the card came from.
+ */
+export function move({ card, deal = card.dataset.dealId, from = laneOf(card).dataset.stageId, home = card && homeOf(card), ...rest }) {
+  const version = rest.version ?? card.dataset.version;
+  const key = crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
+  start({ ...rest, card, deal, from, home, version, key });
+}
+
+function start(one) {
+  one.focus = one.card?.contains(document.activeElement);
+  place(one);
+  if (moves.push(one) === 1) send();
+}
+
+async function send() {
+  const one = moves[0];
+  const { deal, to, from, version, key } = one;
+  fill({ stage_id: to, from_stage_id: from, seen_version: version, before_id: one.before, after_id: one.after,
+         position: one.position, note: one.note, lost_reason: one.lostReason, idempotency_key: key });
+  await htmx.ajax("POST", form.dataset.action.replace("{id}", deal), { source: form, swap: "none" });
+  moves.shift();
+  const status = one.answer?.status ?? 0;
+  if (!one.told) lost(one, status);
+  if (one.focus && document.activeElement === document.body) cardOf(deal)?.querySelector(".t").focus({ preventScroll: true });
+  if (moves.length) send();
+}
+
+/** Fill in the form, and what the page shows: empty fields are not sent. */
+function fill(values) {
+  for (const [name, value] of Object.entries(values)) {
+    form.elements[name].value = value ?? "";
+    form.elements[name].disabled = !value;
+  }
+  describe();
+}
+
+/** What this page shows: how many cards of each stage and in which version, under which filter. */
+function describe() {
+  form.elements.view.value = location.search.slice(1);
+  const facts = lanes().flatMap((lane) => {
+    const { stageId, version } = lane.dataset;
+    return [["shown", `${stageId}:${Math.max(FIRST, lane.querySelectorAll(".card").length)}`], ["seen", `${stageId}:${version}`]];
+  });
+  document.getElementById("shown").replaceChildren(...facts.map(([name, value]) => {
+    const input = document.createElement("input");
+    return Object.assign(input, { type: "hidden", name, value });
+  }));
+}
+
+/** Draw the card in the place that was asked for, marked as waiting. An answer to another move may have drawn it anew. */
+function place(one) {
+  const shown = cardOf(one.deal);
+  if (shown && shown !== one.card) Object.assign(one, { card: shown, home: homeOf(shown) });
+  const { card, before, after, position, focus } = one;
+  if (!card) return;
+  const list = listOf(one.to);
+  const rows = [...list.querySelectorAll(".card")].filter((row) => row !== card);
+  const above = position > 1 ? rows.at(-1) : cardOf(after);
+  const below = before ? cardOf(before) : above ? neighbour(above) : rows[0];
+  const next = (below === card ? neighbour(card) : below) ?? list.querySelector(":scope > :not(.card)");
+  if (card.parentElement !== list || card.nextElementSibling !== next) insert(card, list, next);
+  card.setAttribute("aria-busy", "true");
+  if (focus) card.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+function putBack({ card, home }) {
+  if (!card) return;
+  card.removeAttribute("aria-busy");
+  insert(card, home.list, home.next?.parentElement === home.list ? home.next : null);
+}
+
+/** A moved element loses focus in some browsers. */
+function insert(card, list, next) {
+  const focused = card.contains(document.activeElement) ? document.activeElement : null;
+  list.insertBefore(card, next);
+  focused?.focus({ preventScroll: true });
+}
+
+/** No answer that could be read: the card goes back, and the same move can be tried again. */
+function lost(one, status) {
+  putBack(one);
+  const notice = document.getElementById("not-saved").content.cloneNode(true);
+  notice.querySelector("[data-why]").textContent =
+    status === 0 ? (navigator.onLine ? "no answer" : "no connection") : status < 500 ? `refused (${status})` : `the server has a problem (${status})`;
+  notice.querySelector("[data-again]").addEventListener("click", async (event) => {
+    event.target.closest(".toast").remove();
+    await look();
+    // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
+    start({ ...one, card: cardOf(one.deal), home: cardOf(one.deal) && homeOf(cardOf(one.deal)), answer: undefined, told: false });
+  });
+  document.getElementById("alerts").replaceChildren(notice);
+  look();
+}
+
+/** Ask for what changed; never while a card is on its way. */
+export async function look() {
+  if (!idle()) return;
+  describe();
+  await htmx.ajax("GET", live.getAttribute("hx-get"), { source: live, swap: "none" });
+}
+
+form.addEventListener("htmx:before:response", ({ detail: { ctx } }) => {
+  moves[0].answer = ctx.response;
+  moves[0].told = "redirect" in ctx.hx; // signed out: the page is about to go to the sign-in
+});
+
+// A refusal first puts the card back, then its partials draw the truth over that.
+form.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
+  const one = moves[0];
+  one.told = tasks.some((task) => task.type === "partial");
+  if (one.told && ctx.response.status >= 400) putBack(one);
+  if (one.told && ctx.response.status < 400) document.getElementById("alerts").replaceChildren();
+});
+
+// Cards of moves that still wait keep the place they were given.
+document.addEventListener("htmx:after:swap", () => moves.filter((one) => !one.told).forEach(place));
+
+// Other people's changes: the tag says which state this page has; an answer that comes at a bad moment is asked for again.
+live.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+  if (live.dataset.seen) ctx.request.headers["HX-PTag"] = live.dataset.seen;
+});
+live.addEventListener("htmx:before:swap", (event) => {
+  const { ctx } = event.detail;
+  if (!idle()) event.preventDefault();
+  else if (ctx.response.status === 200) live.dataset.seen = ctx.response.headers.get("HX-PTag") ?? "";
+});
+
+setInterval(() => document.hidden || !navigator.onLine || look(), 2000);
+addEventListener("focus", () => look());

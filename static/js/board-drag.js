@@ -1,0 +1,95 @@
+// Dragging a card, by SortableJS: the browser's own drag for the mouse, a long press for the finger.
+import { laneOf, lanes, mayMove, move, neighbour, say, setDragging } from "./board.js";
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+const EDGE = 40; // the room that .lifted leaves for the shadow
+let home = null;
+let grip = { x: 0, y: 0 };
+
+const options = {
+  group: "deals",
+  draggable: ".card",
+  filter: (event, card, list) => card === list || !mayMove(card) || card.getAttribute("aria-busy") === "true",
+  preventOnFilter: false,
+  animation: still.matches ? 0 : 150,
+  delay: 220,
+  delayOnTouchOnly: true,
+  touchStartThreshold: 5,
+  emptyInsertThreshold: 24,
+  fallbackOnBody: true,
+  fallbackClass: "fallback",
+  ghostClass: "ghost",
+  setData: lift,
+  onStart,
+  onMove: ({ to }) => aim(laneOf(to)),
+  onEnd,
+};
+
+function onStart({ item, from }) {
+  home = { list: from, next: item.nextElementSibling };
+  setDragging(true);
+  document.body.classList.add("dragging");
+  aim(laneOf(from));
+}
+
+function onEnd({ item, to, originalEvent: event }) {
+  setDragging(false);
+  document.body.classList.remove("dragging");
+  aim(null);
+  const under = laneUnder(event);
+  if (!under) {
+    home.list.insertBefore(item, home.next);
+    say("Move cancelled");
+    return;
+  }
+  // After each placement Sortable looks away for 30 ms: a quick hand ends in a lane that the card only passed.
+  if (under !== laneOf(to)) under.querySelector(".cards").insertBefore(item, firstBelow(under, point(event).clientY));
+  if (item.parentElement === home.list && item.nextElementSibling === home.next) return;
+  const before = neighbour(item)?.dataset.dealId;
+  const after = before ? undefined : neighbour(item, -1)?.dataset.dealId;
+  move({ card: item, home, from: laneOf(home.list).dataset.stageId, to: under.dataset.stageId, before, after });
+}
+
+/** The lane where the card was let go; null when the drag ended by Escape or outside all lanes. */
+function laneUnder(event) {
+  if (/dragend|cancel/.test(event?.type ?? "cancel")) return null;
+  const { clientX, clientY } = point(event);
+  return document.elementFromPoint(clientX, clientY)?.closest(".lane") ?? null;
+}
+
+const point = (event) => event.changedTouches?.[0] ?? event;
+
+function firstBelow(lane, y) {
+  const rows = [...lane.querySelectorAll(".card:not(.ghost)")];
+  const middle = (row) => { const box = row.getBoundingClientRect(); return box.top + box.height / 2; };
+  return rows.find((row) => middle(row) > y) ?? lane.querySelector(".cards > :not(.card)");
+}
+
+function aim(lane) {
+  for (const other of lanes()) other.classList.toggle("target", other === lane);
+}
+
+/** The picture that follows the mouse. */
+function lift(transfer, card) {
+  const lifted = document.createElement("div");
+  const copy = card.cloneNode(true);
+  copy.removeAttribute("id");
+  copy.className = "card";
+  copy.style.inlineSize = `${card.offsetWidth}px`;
+  lifted.className = "lifted";
+  lifted.append(copy);
+  document.body.append(lifted);
+  const box = card.getBoundingClientRect();
+  transfer.setData("text/plain", card.querySelector(".t").textContent);
+  transfer.setDragImage(lifted, grip.x - box.x + EDGE, grip.y - box.y + EDGE);
+  setTimeout(() => lifted.remove());
+}
+
+document.addEventListener("pointerdown", ({ clientX, clientY }) => (grip = { x: clientX, y: clientY }), true);
+
+function bind() {
+  for (const list of document.querySelectorAll(".board .cards")) if (!Sortable.get(list)) Sortable.create(list, options);
+}
+
+bind();
+document.addEventListener("htmx:after:swap", bind);

@@ -1,0 +1,58 @@
+// The board by keyboard, while a card has focus: arrows walk, Shift and an arrow moves the card, m asks where to.
+import { board, laneOf, lanes, mayMove, move, neighbour, say } from "./board.js";
+
+const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+
+board().addEventListener("keydown", (event) => {
+  const card = event.target.closest(".card");
+  if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (STEPS[event.key]) {
+    event.preventDefault();
+    const [across, down] = STEPS[event.key];
+    const ahead = getComputedStyle(board()).direction === "rtl" ? -across : across;
+    if (event.shiftKey) shift(card, ahead, down);
+    else walk(card, ahead, down);
+  } else if (event.key === "m" && !event.shiftKey) {
+    event.preventDefault();
+    if (may(card)) card.querySelector(".mv").click();
+  }
+});
+
+function walk(card, across, down) {
+  const next = down ? neighbour(card, down) : besides(card, across);
+  next?.querySelector(".t").focus();
+  next?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+/** The card beside this one, in the next lane that has any. */
+function besides(card, across) {
+  const all = lanes();
+  const top = card.getBoundingClientRect().top;
+  const distance = (other) => Math.abs(other.getBoundingClientRect().top - top);
+  for (let at = all.indexOf(laneOf(card)) + across; at >= 0 && at < all.length; at += across) {
+    const rows = [...all[at].querySelectorAll(".card")];
+    if (rows.length) return rows.reduce((best, row) => (distance(row) < distance(best) ? row : best));
+  }
+  return null;
+}
+
+function shift(card, across, down) {
+  if (!may(card)) return;
+  if (across) {
+    const all = lanes();
+    const lane = all[all.indexOf(laneOf(card)) + across];
+    if (lane) move({ card, to: lane.dataset.stageId });
+    else say(across > 0 ? "Already in the last stage" : "Already in the first stage");
+    return;
+  }
+  const other = neighbour(card, down);
+  if (!other) return say(down > 0 ? "Already at the bottom" : "Already on top");
+  const before = down > 0 ? neighbour(other) : other;
+  move({ card, to: laneOf(card).dataset.stageId, before: before?.dataset.dealId, after: before ? undefined : other.dataset.dealId });
+}
+
+function may(card) {
+  if (card.getAttribute("aria-busy") === "true") return false;
+  if (!mayMove(card)) say("Only the owner or a manager can move this deal.");
+  return mayMove(card);
+}
