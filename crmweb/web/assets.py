@@ -40,10 +40,6 @@ TYPES = {
 # A file named in another one: url("../fonts/x.woff2") in a style sheet, from "./x.js" in a module.
 REFERENCE = re.compile(rb"""(?<=["'])\.{1,2}/(?:[\w-]+/)*([\w.-]+\.(?:js|svg|woff2))(?=["'])""")
 
-# What modules say to each other, which they need not once they are one file.
-IMPORT = re.compile(rb"""^import [^;]+ from "\./[\w-]+\.js";\n""", re.MULTILINE)
-EXPORT = re.compile(rb"^export (?=const|let|function|async|class)", re.MULTILINE)
-
 # What a style sheet loses on its way: comments, and the space round the marks (never inside a string).
 CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
 
@@ -64,8 +60,10 @@ def build(folder: Path = STATIC) -> dict[str, Asset]:
     Raises KeyError naming a file that another one refers to but that is not there, and RecursionError when
     scripts import each other in a circle (a name made from content cannot contain itself).
     """
-    sources = {path.name: _source(path) for path in _files(folder, ALONE)}
-    sources |= {name: b"\n".join(map(_joined, _files(folder, globs))) for name, globs in JOINED.items()}
+    parts = {name: _files(folder, globs) for name, globs in JOINED.items()}
+    sources = {name: b"\n".join(_part(path, name) for path in paths) for name, paths in parts.items()}
+    joined = {path for paths in parts.values() for path in paths}
+    sources |= {path.name: _source(path) for path in _files(folder, ALONE) if path not in joined}
     built: dict[str, Asset] = {}
 
     def asset(name: str) -> Asset:
@@ -129,10 +127,13 @@ def _source(path: Path) -> bytes:
     return body
 
 
-def _joined(path: Path) -> bytes:
-    """A part of a joined file. A module that imports becomes a block: its own names stay its own."""
-    body = EXPORT.sub(b"", _source(path))
-    return b"{\n" + IMPORT.sub(b"", body) + b"}" if IMPORT.search(body) else body
+def _part(path: Path, name: str) -> bytes:
+    """A file on its way into the joined file `name`. A module that imports from it becomes a block in it."""
+    body = _source(path)
+    if path.parent.name != "js":
+        return body
+    inside, imports = re.subn(rb'(?m)^import [^;]+ from "\./%s";\n' % re.escape(name.encode()), b"", body)
+    return b"{\n%s}" % inside if imports else re.sub(rb"(?m)^export (?=const|function|async)", b"", body)
 
 
 def _asset(name: str, body: bytes) -> Asset:
