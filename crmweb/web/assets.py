@@ -1,8 +1,8 @@
 """What the browser fetches besides pages: joined, named after its content and compressed when the app starts.
 
-`static/css/*.css` become one `app.css`, in the order of their names; htmx and its extension are one file; each
-other file keeps its own name. Templates write `asset_url("app.css")`. A name changes with its content, so
-browsers may keep a file for ever. To add a file, put it into `static/`: nothing else is needed.
+`static/css/*.css` become one `app.css`, in the order of their names; htmx with its extension and the modules of the
+board are one file each; each other file keeps its own name. Templates write `asset_url("app.css")`. A name changes
+with its content, so browsers may keep a file for ever. To add a file, put it into `static/`: nothing else is needed.
 """
 
 from __future__ import annotations
