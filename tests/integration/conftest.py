@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import flask_migrate
 import pytest
 from flask import Flask
-from flask.testing import FlaskCliRunner
 from sqlalchemy.orm import Session, scoped_session
 
-from crmweb import config, create_app
+from crmweb import config
 from crmweb.extensions import db
 from crmweb.models import Base, Pipeline, Stage, User
 from tests.support import databases
-from tests.support.browser import Browser
 from tests.support.cast import Cast, make_cast
 from tests.support.factories import make_pipeline
+from tests.support.outside import Browser, Terminal, application_for_tests
 
 # Foreign keys look away while the tables are emptied, but the order stays right for whoever reads along.
 TABLES = tuple(reversed(Base.metadata.sorted_tables))
@@ -61,12 +61,10 @@ def _settings_of_a_new(database: str, request: pytest.FixtureRequest, folder: Pa
 
 @pytest.fixture(scope="session")
 def application(settings: config.Settings) -> Iterator[Flask]:
-    """The run's application on one database; its tables are made once."""
-    application = create_app(settings)
-    application.testing = True
-    application.test_client_class = Browser
+    """The run's application on one database; migrated once, by the migrations."""
+    application = application_for_tests(settings)
     with application.app_context():
-        Base.metadata.create_all(db.engine)
+        flask_migrate.upgrade()
     yield application
     with application.app_context():
         db.engine.dispose()
@@ -89,8 +87,8 @@ def client(app: Flask) -> Browser:
 
 
 @pytest.fixture
-def runner(app: Flask) -> FlaskCliRunner:
-    """Runs the commands of `flask --app crmweb`."""
+def runner(app: Flask) -> Terminal:
+    """Runs the commands of `flask --app crmweb`: `runner.run("seed", "--demo")`."""
     return app.test_cli_runner()
 
 

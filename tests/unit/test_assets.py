@@ -24,8 +24,9 @@ def folder(tmp_path: Path) -> Path:
         "css/10-first.css": "/* what it is */\n@layer base {\n  p { color: red }\n}\n",
         "css/20-second.css": '@font-face { src: url("../fonts/voice.woff2") }\n',
         "fonts/voice.woff2": "a font",
-        "js/board.js": 'import { say } from "./say.js";\nsay("a./b.js");\n',
-        "js/say.js": "export const say = console.log;\n",
+        "js/board.js": "export const say = (words) => console.log(words);\nconst mine = 1;\n",
+        "js/board-keys.js": 'import { say } from "./board.js";\nconst mine = 2;\nsay(mine);\n',
+        "js/shell.js": "const menus = 0;\n",
         "vendor/htmx-4.0.1.min.js": "htmx\n//# sourceMappingURL=htmx.min.js.map",
         "vendor/hx-ptag-4.0.1.min.js": "ptag",
         "vendor/sortable-1.15.7.min.js": "sortable",
@@ -69,20 +70,21 @@ def test_a_name_changes_with_the_content_and_only_then(folder: Path) -> None:
     assert re.fullmatch(r"/assets/app\.[0-9a-f]{12}\.css", after["app.css"].url)
 
 
-def test_a_file_named_in_another_is_named_as_it_is_served(folder: Path) -> None:
+def test_a_font_is_named_in_the_style_sheet_as_it_is_served(folder: Path) -> None:
     built = assets.build(folder)
     assert f'url("{built["voice.woff2"].url}")' in built["app.css"].body.decode()
-    assert f'from "{built["say.js"].url}"' in built["board.js"].body.decode()
-    assert 'say("a./b.js")' in built["board.js"].body.decode()
 
 
-def test_a_script_changes_its_name_with_the_scripts_that_it_imports(folder: Path) -> None:
-    before = assets.build(folder)["board.js"].url
-    (folder / "js/say.js").write_text("export const say = () => {};\n")
-    assert assets.build(folder)["board.js"].url != before
+def test_a_pages_script_and_its_parts_are_one_file_and_keep_their_names_apart(folder: Path) -> None:
+    built = assets.build(folder)
+    assert built["board.js"].body.decode() == (
+        "const say = (words) => console.log(words);\nconst mine = 1;\n\n{\nconst mine = 2;\nsay(mine);\n}"
+    )
+    assert "board-keys.js" not in built
+    assert built["shell.js"].body == b"const menus = 0;\n"
 
 
-def test_a_missing_reference_stops_the_start_and_is_named(folder: Path) -> None:
+def test_a_missing_font_stops_the_start_and_is_named(folder: Path) -> None:
     (folder / "fonts/voice.woff2").unlink()
     with pytest.raises(KeyError, match=r"voice\.woff2"):
         assets.build(folder)
@@ -123,10 +125,10 @@ def test_a_changed_file_is_seen_at_once_while_debugging(folder: Path) -> None:
     app.debug = True
     assets.init_app(app, folder)
     asset_url = app.jinja_env.globals["asset_url"]
-    before = asset_url("say.js")
-    (folder / "js/say.js").write_text("changed")
-    assert asset_url("say.js") != before
-    assert app.test_client().get(asset_url("say.js")).data == b"changed"
+    before = asset_url("shell.js")
+    (folder / "js/shell.js").write_text("changed")
+    assert asset_url("shell.js") != before
+    assert app.test_client().get(asset_url("shell.js")).data == b"changed"
 
 
 def test_a_page_is_compressed_when_it_is_large_and_the_browser_takes_it(
@@ -156,7 +158,7 @@ def test_a_download_is_left_alone(app: Flask, client: FlaskClient) -> None:
     assert "Content-Encoding" not in client.get("/export", headers={"Accept-Encoding": "gzip"}).headers
 
 
-def test_the_products_own_scripts_stay_small() -> None:
+def test_all_scripts_together_stay_small() -> None:
     built = assets.build()
     scripts = sum(len(one.zipped or b"") for name, one in built.items() if name.endswith(".js"))
     assert scripts <= 40_000
