@@ -1,4 +1,4 @@
-"""What tests stand on: a clean database each, requests that see only what was saved, statements that are all counted."""
+"""What tests stand on: a clean database each, requests that see only what was saved, every statement counted."""
 
 from __future__ import annotations
 
