@@ -1,8 +1,9 @@
 """What the browser fetches besides pages: joined, named after its content and compressed when the app starts.
 
-`static/css/*.css` become one `app.css`, in the order of their names; htmx with its extension and the modules of the
-board are one file each; each other file keeps its own name. Templates write `asset_url("app.css")`. A name changes
-with its content, so browsers may keep a file for ever. To add a file, put it into `static/`: nothing else is needed.
+`static/css/*.css` become one `app.css`, in the order of their names. A page's script is `static/js/<page>.js` with its
+parts `<page>-*.js`, which import from it alone; they become one file too, as do htmx and its extension. Templates write
+`asset_url("app.css")`. A name changes with its content, so browsers may keep a file for ever. To add a file, put it
+into `static/`: nothing else is needed.
 """
 
 from __future__ import annotations
@@ -22,14 +23,10 @@ from crmweb.web.access import access
 STATIC = Path(__file__).resolve().parents[2] / "static"
 PREFIX = "/assets/"
 FOREVER = "public, max-age=31536000, immutable"
-
-JOINED = {
-    "app.css": "css/*.css",
-    "htmx.js": "vendor/htmx-*.min.js vendor/hx-ptag-*.min.js",
-    "sortable.js": "vendor/sortable-*.min.js",
-    "board.js": "js/board.js js/board-*.js",
+VENDORED = {
+    "htmx.js": ("vendor/htmx-*.min.js", "vendor/hx-ptag-*.min.js"),
+    "sortable.js": ("vendor/sortable-*.min.js",),
 }
-ALONE = "js/*.js fonts/*.woff2 *.svg"
 TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -37,11 +34,13 @@ TYPES = {
     "woff2": "font/woff2",
 }
 
-# A file named in another one: url("../fonts/x.woff2") in a style sheet, from "./x.js" in a module.
-REFERENCE = re.compile(rb"""(?<=["'])\.{1,2}/(?:[\w-]+/)*([\w.-]+\.(?:js|svg|woff2))(?=["'])""")
-
 # What a style sheet loses on its way: comments, and the space round the marks (never inside a string).
 CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
+CSS_FONT = re.compile(rb"""(?<=url\(")\.\./fonts/([^"]+)(?="\))""")
+
+# What modules say to each other, which they need not once they are one file.
+IMPORT = re.compile(rb"""^import [^;]+ from "\./[\w-]+\.js";\n""", re.MULTILINE)
+EXPORT = re.compile(rb"^export (?=const|let|function|async|class)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +54,11 @@ class Asset:
 
 
 def build(folder: Path = STATIC) -> dict[str, Asset]:
-    """All assets of `folder` by their plain name ("app.css").
-
-    Raises KeyError naming a file that another one refers to but that is not there, and RecursionError when
-    scripts import each other in a circle (a name made from content cannot contain itself).
-    """
-    parts = {name: _files(folder, globs) for name, globs in JOINED.items()}
-    sources = {name: b"\n".join(_part(path, name) for path in paths) for name, paths in parts.items()}
-    joined = {path for paths in parts.values() for path in paths}
-    sources |= {path.name: _source(path) for path in _files(folder, ALONE) if path not in joined}
+    """All assets of `folder` by their plain name ("app.css"). KeyError names a font that a style sheet lacks."""
     built: dict[str, Asset] = {}
-
-    def asset(name: str) -> Asset:
-        if name not in built:
-            body = sources[name]
-            if name.endswith((".css", ".js")):
-                body = REFERENCE.sub(lambda found: asset(found[1].decode()).url.encode(), body)
-            built[name] = _asset(name, body)
-        return built[name]
-
-    for name in sources:
-        asset(name)
+    for name, paths in _files(folder).items():
+        body = b"\n".join(map(_part, paths))
+        built[name] = _asset(name, CSS_FONT.sub(lambda found: built[found[1].decode()].url.encode(), body))
     return built
 
 
@@ -112,34 +95,36 @@ def init_app(app: Flask, folder: Path = STATIC) -> None:
     app.after_request(_compress_page)
 
 
-def _files(folder: Path, globs: str) -> list[Path]:
-    return [path for glob in globs.split() for path in sorted(folder.glob(glob))]
+def _files(folder: Path) -> dict[str, list[Path]]:
+    """The files of each asset, in order; the fonts first, since the style sheet names them."""
+    files = {path.name: [path] for path in sorted([*folder.glob("fonts/*.woff2"), *folder.glob("*.svg")])}
+    files["app.css"] = sorted(folder.glob("css/*.css"))
+    for name, globs in VENDORED.items():
+        files[name] = [path for glob in globs for path in folder.glob(glob)]
+    for path in sorted(folder.glob("js/*.js"), key=lambda path: path.stem):
+        files.setdefault(f"{path.stem.partition('-')[0]}.js", []).append(path)
+    return files
 
 
 def _edited(folder: Path) -> int:
     return max(path.stat().st_mtime_ns for path in folder.rglob("*"))
 
 
-def _source(path: Path) -> bytes:
+def _part(path: Path) -> bytes:
     body = path.read_bytes()
-    if path.suffix == ".css":  # comments and layout are for the people who read the file
-        body = CSS_LAYOUT.sub(lambda found: found[found.lastindex] if found.lastindex else b"", body).strip()
+    if path.suffix == ".css":
+        return CSS_LAYOUT.sub(lambda found: found[found.lastindex] if found.lastindex else b"", body).strip()
+    if path.parent.name == "js":
+        body = EXPORT.sub(b"", body)
+        if IMPORT.search(body):  # a part becomes a block: its own names stay its own
+            body = b"{\n" + IMPORT.sub(b"", body) + b"}"
     return body
 
 
-def _part(path: Path, name: str) -> bytes:
-    """A file on its way into the joined file `name`. A module that imports from it becomes a block in it."""
-    body = _source(path)
-    if path.parent.name != "js":
-        return body
-    inside, imports = re.subn(rb'(?m)^import [^;]+ from "\./%s";\n' % re.escape(name.encode()), b"", body)
-    return b"{\n%s}" % inside if imports else re.sub(rb"(?m)^export (?=const|function|async)", b"", body)
-
-
 def _asset(name: str, body: bytes) -> Asset:
-    stem, dot, suffix = name.rpartition(".")
+    stem, _, suffix = name.rpartition(".")
+    url = f"{PREFIX}{stem}.{hashlib.sha256(body).hexdigest()[:12]}.{suffix}"
     zipped = None if suffix == "woff2" else gzip.compress(body, 9, mtime=0)
-    url = f"{PREFIX}{stem}.{hashlib.sha256(body).hexdigest()[:12]}{dot}{suffix}"
     return Asset(url, TYPES[suffix], body, zipped)
 
 
@@ -151,9 +136,7 @@ def _compress_page(response: Response) -> Response:
     if response.mimetype != "text/html" or response.is_streamed or response.direct_passthrough:
         return response
     response.vary.add("Accept-Encoding")
-    if "Content-Encoding" in response.headers or not _takes_gzip():
-        return response
-    if (response.content_length or 0) > 1024:
+    if _takes_gzip() and (response.content_length or 0) > 1024 and not response.content_encoding:
         # A name of random length in gzip's header hides how well a secret in the page was compressed (BREACH).
         packed = io.BytesIO()
         with gzip.GzipFile(secrets.token_hex(secrets.randbelow(50)), "wb", 6, packed, mtime=0) as pipe:
