@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from flask import Flask
 
-from crmweb.web import assets, cards, filters
+from crmweb.web import assets, board, cards, deals, filters
 
-BLUEPRINTS: tuple[str, ...] = ()
+PARTS = (assets, filters, cards)
+PAGES = (board, deals)
 
 
 def init_app(app: Flask) -> None:
     """Give the application its assets, filters and pages."""
-    for part in (assets, filters, cards):
+    for part in PARTS:
         part.init_app(app)
+    for page in PAGES:
+        app.register_blueprint(page.bp)

@@ -1,0 +1,119 @@
+"""One deal as plain rows: its fields, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from crmweb import clock
+from crmweb.errors import NotFoundError
+from crmweb.models import Deal, Entity, Pipeline, Stage, StageChange, User
+
+
+@dataclass(frozen=True, slots=True)
+class DealDetail:
+    """A deal with all that its page shows; `weighted` is the amount times the stage's chance."""
+
+    id: UUID
+    name: str
+    amount: Decimal | None
+    currency: str
+    entity_id: UUID
+    entity_name: str
+    entity_phone: str | None
+    entity_email: str | None
+    owner_id: UUID | None
+    owner_name: str | None
+    expected_close_date: date | None
+    closed_date: datetime | None
+    status: str
+    lost_reason: str | None
+    custom_fields: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    stage_entered_at: datetime
+    pipeline_id: UUID
+    pipeline_name: str
+    lost_reasons: list[str]
+    stage_id: UUID
+    stage_name: str
+    stage_color: str
+    probability: float
+    weighted: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageStep:
+    """A stage on a deal's way. `state`: passed, present or ahead; `seconds` spent in it, None for never."""
+
+    id: UUID
+    name: str
+    color: str
+    status: str
+    probability: float
+    state: str
+    seconds: int | None
+
+
+def load(session: Session, deal_id: UUID) -> DealDetail:
+    """The deal. NotFoundError when it is not there or deleted."""
+    owner = aliased(User)
+    row = session.execute(
+        select(
+            Deal.id, Deal.name, Deal.amount, Deal.currency, Deal.entity_id, Entity.name.label("entity_name"),
+            Entity.phone, Entity.email, Deal.assigned_to_id, owner.name.label("owner_name"), Deal.expected_close_date,
+            Deal.closed_date, Deal.status, Deal.lost_reason, Deal.custom_fields, Deal.created_at, Deal.updated_at,
+            Deal.version, Deal.stage_entered_at, Stage.pipeline_id, Pipeline.name.label("pipeline_name"),
+            Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"), Stage.color, Stage.probability,
+        )
+        .join(Entity, Entity.id == Deal.entity_id)
+        .join(Stage, Stage.id == Deal.stage_id)
+        .join(Pipeline, Pipeline.id == Stage.pipeline_id)
+        .outerjoin(owner, owner.id == Deal.assigned_to_id)
+        .where(Deal.id == deal_id, Deal.deleted_at.is_(None))
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        raise NotFoundError("This deal is not there any more.")
+    chance = Decimal(str(row.probability)) / 100
+    values: list[Any] = list(row)
+    values[14] = dict(row.custom_fields or {})
+    return DealDetail(*values, None if row.amount is None else row.amount * chance)
+
+
+def stages(session: Session, pipeline_id: UUID) -> list[Any]:
+    """The pipeline's stages in order, without the archived ones: id, name, color, status, probability."""
+    query = select(Stage.id, Stage.name, Stage.color, Stage.status, Stage.probability)
+    query = query.where(Stage.pipeline_id == pipeline_id, Stage.is_archived.is_(False))
+    return list(session.execute(query.order_by(Stage.order)))
+
+
+def steps(session: Session, deal: DealDetail) -> list[StageStep]:
+    """The stages of the deal's pipeline with the time it spent in each. Two statements."""
+    spent = dict(
+        session.execute(
+            select(StageChange.from_stage_id, func.sum(StageChange.seconds_in_from))
+            .where(StageChange.deal_id == deal.id, StageChange.from_stage_id.is_not(None))
+            .group_by(StageChange.from_stage_id)
+        ).all()
+    )  # type: ignore[arg-type]
+    since = int((clock.now() - deal.stage_entered_at).total_seconds())
+    spent[deal.stage_id] = int(spent.get(deal.stage_id) or 0) + max(0, since)
+    found, state = [], "passed"
+    for row in stages(session, deal.pipeline_id):
+        if row.id == deal.stage_id:
+            state = "present"
+        elif state == "present":
+            state = "ahead"
+        seconds = spent.get(row.id)
+        passed = "passed" if deal.status != "closed_lost" or seconds is not None else "ahead"
+        found.append(
+            StageStep(*row, passed if state == "passed" else state, None if seconds is None else int(seconds))
+        )
+    return found

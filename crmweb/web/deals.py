@@ -1,0 +1,91 @@
+"""A deal: its page, which is also the panel beside the board, and the form that moves it."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, render_template, request, url_for
+
+from crmweb import config, rights
+from crmweb.errors import NotFoundError, PermissionDeniedError
+from crmweb.extensions import db
+from crmweb.queries import deals, timeline
+from crmweb.queries.deals import DealDetail
+from crmweb.web.access import Person, access, me
+from crmweb.web.htmx import is_htmx
+
+bp = Blueprint("deals", __name__)
+NO_PANEL: dict[str, Any] = {"open_deal": None}
+
+
+@bp.get("/deals/<uuid:deal_id>")
+@access("everyone")
+def show(deal_id: UUID) -> str:
+    """The deal as a page, or its panel for htmx."""
+    return page(deal_id, me())
+
+
+@bp.get("/deals/<uuid:deal_id>/move")
+@access("everyone")
+def move(deal_id: UUID) -> str:
+    """The form that moves the deal, as a page or for the board's dialog."""
+    person, deal = me(), deals.load(db.session(), deal_id)
+    if not rights.may_edit_deal(person, deal.owner_id):
+        raise PermissionDeniedError("Only the owner or a manager can move this deal.")
+    return move_form(deal)
+
+
+def page(deal_id: UUID, person: Person, **more: Any) -> str:
+    """The deal's page or panel; `more` brings back a note that was refused."""
+    context = panel(deal_id, person)
+    if is_htmx():
+        return render_template("deals/_panel.html", heading="h2", **{**context, **more})
+    return render_template("deals/show.html", **{**context, **more})
+
+
+def panel(deal_id: UUID, person: Person) -> dict[str, Any]:
+    """What the panel needs. NotFoundError when the deal is not there. Four statements."""
+    session, most = db.session(), config.settings.activity_timeline_limit
+    deal = deals.load(session, deal_id)
+    before = request.args.get("before", type=UUID) if request.endpoint == "deals.show" else None
+    entries = timeline.of_deal(session, deal_id, most, before)
+    older = url_for("deals.show", deal_id=deal_id, before=entries[most - 1].id) if len(entries) > most else ""
+    return {
+        "deal": deal,
+        "steps": deals.steps(session, deal),
+        "timeline": entries[:most],
+        "timeline_more": older,
+        "may_edit": rights.may_edit_deal(person, deal.owner_id),
+        "may_delete": rights.may_delete_deal(person, deal.owner_id),
+        "note": "",
+        "note_errors": [],
+    }
+
+
+def open_panel(deal_id: UUID | None, person: Person) -> dict[str, Any]:
+    """The panel's context for a board that has `deal_id` open; an unknown deal opens nothing."""
+    if deal_id is None:
+        return NO_PANEL
+    try:
+        context = panel(deal_id, person)
+    except NotFoundError:
+        return NO_PANEL
+    return {"open_deal": context.pop("deal"), **context}
+
+
+def move_form(deal: DealDetail, refusal: str = "", **typed: Any) -> str:
+    """The move form; `refusal` says why the last try was not made, `typed` what it held."""
+    session = db.session()
+    stages = deals.stages(session, deal.pipeline_id)
+    places = [stage.id for stage in stages]
+    here = places.index(deal.stage_id) if deal.stage_id in places else -1
+    render = partial(
+        render_template, deal=deal, stages=stages, refusal=refusal,
+        chosen=typed.get("chosen") or (places[min(here + 1, len(places) - 1)] if places else None),
+        bottom=typed.get("bottom", False), note=typed.get("note") or "", lost_reason=typed.get("lost_reason") or "",
+        lost_reasons=deal.lost_reasons, key=secrets.token_urlsafe(18), view=request.values.get("view", ""),
+    )  # fmt: skip
+    return render("deals/_move_form.html", heading="h2") if is_htmx() else render("deals/move.html")
