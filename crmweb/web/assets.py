@@ -38,6 +38,9 @@ TYPES = {
 CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
 CSS_FONT = re.compile(rb"""(?<=url\(")\.\./fonts/([^"]+)(?="\))""")
 
+# What a script loses: comments that have their line alone.
+JS_COMMENT = re.compile(rb"^\s*(?://.*|/\*\*.*\*/)\n", re.MULTILINE)
+
 # What modules say to each other, which they need not once they are one file.
 IMPORT = re.compile(rb"""^import [^;]+ from "\./[\w-]+\.js";\n""", re.MULTILINE)
 EXPORT = re.compile(rb"^export (?=const|let|function|async|class)", re.MULTILINE)
@@ -115,7 +118,7 @@ def _part(path: Path) -> bytes:
     if path.suffix == ".css":
         return CSS_LAYOUT.sub(lambda found: found[found.lastindex] if found.lastindex else b"", body).strip()
     if path.parent.name == "js":
-        body = EXPORT.sub(b"", body)
+        body = EXPORT.sub(b"", JS_COMMENT.sub(b"", body))
         if IMPORT.search(body):  # a part becomes a block: its own names stay its own
             body = b"{\n" + IMPORT.sub(b"", body) + b"}"
     return body

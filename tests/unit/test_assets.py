@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
         "css/10-first.css": "/* what it is */\n@layer base {\n  p { color: red }\n}\n",
         "css/20-second.css": '@font-face { src: url("../fonts/voice.woff2") }\n',
         "fonts/voice.woff2": "a font",
-        "js/board.js": "export const say = (words) => console.log(words);\nconst mine = 1;\n",
+        "js/board.js": "// what it is\n/** Say it. */\nexport const say = (words) => console.log(words);\nconst mine = 1;\n",
         "js/board-keys.js": 'import { say } from "./board.js";\nconst mine = 2;\nsay(mine);\n',
         "js/shell.js": "const menus = 0;\n",
         "vendor/htmx-4.0.1.min.js": "htmx\n//# sourceMappingURL=htmx.min.js.map",
