@@ -37,8 +37,9 @@ async function load(url) {
   if (panel.dataset.wanted !== url) return false;
   mark();
   const came = url.endsWith(openDeal() ?? " ");
-  if (came) panel.querySelector("#deal-name").focus({ preventScroll: true });
-  else location.href = url;
+  if (!came) location.href = url;
+  panel.querySelector("#deal-name")?.focus({ preventScroll: true });
+  cardOf(openDeal())?.scrollIntoView({ block: "nearest", inline: "nearest" });
   return came;
 }
 
