@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
         "css/10-first.css": "/* what it is */\n@layer base {\n  p { color: red }\n}\n",
         "css/20-second.css": '@font-face { src: url("../fonts/voice.woff2") }\n',
         "fonts/voice.woff2": "a font",
-        "js/board.js": "// what it is\n/** Say it. */\nexport const say = (words) => console.log(words);\nconst mine = 1;\n",
+        "js/board.js": "// what it is\n/** Why. */\nexport const say = (it) => console.log(it);\nconst mine = 1;\n",
         "js/board-keys.js": 'import { say } from "./board.js";\nconst mine = 2;\nsay(mine);\n',
         "js/shell.js": "const menus = 0;\n",
         "vendor/htmx-4.0.1.min.js": "htmx\n//# sourceMappingURL=htmx.min.js.map",
@@ -78,7 +78,7 @@ def test_a_font_is_named_in_the_style_sheet_as_it_is_served(folder: Path) -> Non
 def test_a_pages_script_and_its_parts_are_one_file_and_keep_their_names_apart(folder: Path) -> None:
     built = assets.build(folder)
     assert built["board.js"].body.decode() == (
-        "const say = (words) => console.log(words);\nconst mine = 1;\n\n{\nconst mine = 2;\nsay(mine);\n}"
+        "const say = (it) => console.log(it);\nconst mine = 1;\n\n{\nconst mine = 2;\nsay(mine);\n}"
     )
     assert "board-keys.js" not in built
     assert built["shell.js"].body == b"const menus = 0;\n"
