@@ -104,7 +104,7 @@ def record(
     session.add(
         StageChange(
             deal=deal, from_stage=old, to_stage=new, at=moment, by_id=by.id, by_label=author["by_label"],
-            below_id=card_below(session, deal),
+            below_id=card_below(deal),
             seconds_in_from=max(0, int((moment - deal.stage_entered_at).total_seconds())),
         )
     )  # fmt: skip

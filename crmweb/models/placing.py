@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select, tuple_
+from sqlalchemy import ScalarSelect, Select, bindparam, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 if TYPE_CHECKING:
@@ -43,12 +43,11 @@ def position_at(session: Session, deal: Deal, stage_id: UUID, place: Place = TOP
     return below - GAP if above is None else (above + below) // 2
 
 
-def card_below(session: Session, deal: Deal) -> UUID | None:
-    """The card that lies directly below `deal` now."""
+def card_below(deal: Deal) -> ScalarSelect[UUID]:
+    """The card that lies directly below `deal` where it is now, as a subquery for the statement that keeps it."""
     card = type(deal)
     rest = _cards(deal, deal.stage_id).where(_spot(card) > tuple_(deal.position, deal.id))
-    row = session.execute(_downwards(rest, card).limit(1)).first()
-    return row.id if row else None
+    return _downwards(rest, card).with_only_columns(card.id).limit(1).scalar_subquery()
 
 
 def _bounds(session: Session, deal: Deal, stage_id: UUID, place: Place) -> Bounds:
