@@ -1,6 +1,7 @@
 """What the browser fetches besides pages: joined, named after its content and compressed when the app starts.
 
-`static/css/*.css` become one `app.css`, in the order of their names. A page's script is `static/js/<page>.js` with its
+`static/css/*.css` become one `app.css`, in the order of their names, but 60 to 69, which the board never shows, are
+`pages.css`. A page's script is `static/js/<page>.js` with its
 parts `<page>-*.js`, which import from it alone; they become one file too, as do htmx and its extension. Templates write
 `asset_url("app.css")`. A name changes with its content, so browsers may keep a file for ever. To add a file, put it
 into `static/`: nothing else is needed.
@@ -38,10 +39,8 @@ TYPES = {
 CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
 CSS_FONT = re.compile(rb"""(?<=url\(")\.\./fonts/([^"]+)(?="\))""")
 
-# What a script loses: comments that have their line alone.
+# What a script loses: comments that have their line alone, and what modules say to each other, being one file now.
 JS_COMMENT = re.compile(rb"^\s*(?://.*|/\*\*.*\*/)\n", re.MULTILINE)
-
-# What modules say to each other, which they need not once they are one file.
 IMPORT = re.compile(rb"""^import [^;]+ from "\./[\w-]+\.js";\n""", re.MULTILINE)
 EXPORT = re.compile(rb"^export (?=const|let|function|async|class)", re.MULTILINE)
 
@@ -101,7 +100,8 @@ def init_app(app: Flask, folder: Path = STATIC) -> None:
 def _files(folder: Path) -> dict[str, list[Path]]:
     """The files of each asset, in order; the fonts first, since the style sheet names them."""
     files = {path.name: [path] for path in sorted([*folder.glob("fonts/*.woff2"), *folder.glob("*.svg")])}
-    files["app.css"] = sorted(folder.glob("css/*.css"))
+    files["pages.css"] = sorted(folder.glob("css/6*.css"))
+    files["app.css"] = [path for path in sorted(folder.glob("css/*.css")) if path not in files["pages.css"]]
     for name, globs in VENDORED.items():
         files[name] = [path for glob in globs for path in folder.glob(glob)]
     for path in sorted(folder.glob("js/*.js"), key=lambda path: path.stem):

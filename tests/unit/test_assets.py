@@ -23,6 +23,7 @@ def folder(tmp_path: Path) -> Path:
     files = {
         "css/10-first.css": "/* what it is */\n@layer base {\n  p { color: red }\n}\n",
         "css/20-second.css": '@font-face { src: url("../fonts/voice.woff2") }\n',
+        "css/60-inbox.css": "b { color: red }\n",
         "fonts/voice.woff2": "a font",
         "js/board.js": "// what it is\n/** Why. */\nexport const say = (it) => console.log(it);\nconst mine = 1;\n",
         "js/board-keys.js": 'import { say } from "./board.js";\nconst mine = 2;\nsay(mine);\n',
@@ -55,6 +56,12 @@ def test_style_sheets_are_one_file_in_the_order_of_their_names_without_comments(
     css = assets.build(folder)["app.css"].body.decode()
     assert css.index("@layer base") < css.index("@font-face")
     assert "what it is" not in css
+
+
+def test_the_board_does_not_carry_the_style_of_other_pages(folder: Path) -> None:
+    built = assets.build(folder)
+    assert b"b{color:red}" in built["pages.css"].body
+    assert b"b{color:red}" not in built["app.css"].body
 
 
 def test_htmx_and_its_extension_are_one_file(folder: Path) -> None:
