@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from click.testing import Result
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient, FlaskCliRunner
+from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
 from crmweb import clock, config, create_app
@@ -22,9 +23,15 @@ T = TypeVar("T")
 
 
 class Browser(FlaskClient):
-    """Sends requests; keeps cookies."""
+    """Sends requests and keeps cookies."""
+
+    token: str | None = None
+    """The CSRF token that it sends along; `people.sign_in` sets it."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        if self.token:
+            kwargs["headers"] = Headers(kwargs.get("headers") or {})
+            kwargs["headers"].setdefault("X-CSRFToken", self.token)
         return apart(super().open, *args, **kwargs)
 
 
