@@ -56,6 +56,16 @@ class ConflictError(CRMError):
         self.who, self.where, self.at = who, where, at
 
 
+class TooManyTriesError(CRMError):
+    """Guessing is slowed down: nothing is looked at before `until` (UTC)."""
+
+    status = 429
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
+
+
 class UnsavedChangesError(CRMError):
     """Code, not a person, did wrong: tracked changes met a bare commit or a piece of work that would lose them."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from crmweb.web import assets, board, cards, deals, filters
+from crmweb.web import assets, auth, board, cards, deals, errors, filters, health, navigation, security
 
-PARTS = (assets, filters, cards)
-PAGES = (board, deals)
+PARTS = (security, errors, assets, filters, cards, navigation)
+PAGES = (auth, board, deals, health)
 
 
 def init_app(app: Flask) -> None:

@@ -7,14 +7,22 @@ the record (whose deal it is) is asked of `crmweb.rights` by the view, before an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
-from uuid import UUID
+from urllib.parse import urlsplit
 
-from flask import g
+from flask import g, request
+from werkzeug.wrappers import Response
 
-from crmweb import rights
+from crmweb import config, rights
 from crmweb.errors import PermissionDeniedError
+from crmweb.extensions import db
+from crmweb.queries import sign_in as sign_ins
+from crmweb.queries.sign_in import Person, SignIn
+
+__all__ = [
+    "Person", "access", "is_open_to", "is_public", "is_secure", "keep", "me", "recognise", "require", "safe_path",
+    "this_sign_in", "throw_away",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,19 +32,6 @@ ROLES: dict[str, tuple[str, ...]] = {
     "managers": rights.MANAGERS,
     "admins": rights.ADMINS,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Whoever is signed in, as a plain value; also an Author for `changes.commit(by=…)`."""
-
-    id: UUID
-    name: str
-    email: str
-    role: str
-    timezone: str
-    locale: str
-    theme: str
 
 
 def access(kind: str) -> Callable[[F], F]:
@@ -50,10 +45,20 @@ def access(kind: str) -> Callable[[F], F]:
     return declare
 
 
+def is_public(view: Any) -> bool:
+    """Whether the view needs no sign-in."""
+    return getattr(view, "access", None) == "public"
+
+
+def is_open_to(view: Any, person: Person | None) -> bool:
+    """Whether the person's role may call the view. One that declared nothing is open to nobody."""
+    kind = getattr(view, "access", None)
+    return kind == "public" or (kind is not None and person is not None and person.role in ROLES[kind])
+
+
 def require(view: Any, person: Person | None) -> None:
     """PermissionDeniedError when the person's role may not call the view."""
-    kind = getattr(view, "access", None)
-    if kind != "public" and (kind is None or person is None or person.role not in ROLES[kind]):
+    if not is_open_to(view, person):
         raise PermissionDeniedError("Your role does not allow this. Ask an admin.")
 
 
@@ -61,3 +66,48 @@ def me() -> Person:
     """The signed-in person of this request."""
     person: Person = g.person
     return person
+
+
+def this_sign_in() -> SignIn:
+    """The sign-in of this request."""
+    known: SignIn = g.sign_in
+    return known
+
+
+def recognise() -> SignIn | None:
+    """The sign-in that the request's cookie belongs to; one statement."""
+    token = request.cookies.get(_cookie())
+    return sign_ins.of_token(db.session(), token) if token else None
+
+
+def keep(response: Response, token: str) -> Response:
+    """Let the browser keep the token of its sign-in."""
+    age = config.settings.session_max_days * 86_400
+    response.set_cookie(
+        _cookie(), token, max_age=age, path="/", secure=is_secure(), httponly=True, samesite="Lax"
+    )
+    return response
+
+
+def throw_away(response: Response) -> Response:
+    """Let the browser forget the token."""
+    response.delete_cookie(_cookie(), path="/", secure=is_secure(), httponly=True, samesite="Lax")
+    return response
+
+
+def is_secure() -> bool:
+    """Whether people reach the site by https."""
+    return request.is_secure or config.settings.base_url.startswith("https://")
+
+
+def safe_path(wanted: str | None) -> str:
+    """`wanted` if it is a path of this site, else "/": nobody is sent elsewhere by a link to us."""
+    if not wanted or not wanted.startswith("/") or any(sign <= " " or sign in "\\\x7f" for sign in wanted):
+        return "/"
+    parts = urlsplit(wanted)
+    return "/" if parts.scheme or parts.netloc or wanted.startswith("//") else wanted
+
+
+def _cookie() -> str:
+    # With __Host- no other site of the same domain can set or replace it; browsers take that name over https alone.
+    return "__Host-crmweb" if is_secure() else "crmweb"

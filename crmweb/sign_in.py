@@ -1,0 +1,138 @@
+"""Signing in and out: sessions are rows, so what is signed out stays signed out wherever its cookie went.
+
+A browser keeps a random token of 256 bits, the database only its SHA-256. Reading who it belongs to is in
+`queries.sign_in`; how guessing is slowed down in `throttles`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+from datetime import timedelta
+from typing import NoReturn
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from crmweb import changes, clock, config, models, passwords, throttles
+from crmweb.errors import FieldError, TooManyTriesError
+from crmweb.extensions import db
+from crmweb.models import User
+from crmweb.queries.sign_in import Person, SignIn, digest
+
+log = logging.getLogger("crmweb.security")
+NOTICED_EVERY = timedelta(minutes=5)
+"""How exactly it is known when a sign-in was last used."""
+
+
+def by_password(email: str, password: str, address: str, device: str) -> str:
+    """Sign in and return the new token for the browser. Commits.
+
+    An unknown e-mail, a wrong password, an account that is closed or has no password yet: all answer alike, and take
+    equally long.
+
+    Raises FieldError when they do not match, TooManyTriesError.
+    """
+    attempt = _count(email, address)
+    user = _active(email)
+    if not passwords.is_match(password, user.password_hash if user else None) or user is None:
+        _refuse("password", "E-mail and password do not match.", email, address, attempt)
+    kept = user.password_hash
+    renewed = passwords.hash_password(password) if kept and passwords.is_outdated(kept) else kept
+    token, user_id = secrets.token_urlsafe(32), user.id
+
+    def work(session: Session) -> None:
+        throttles.give_back(session, email, address)
+        if renewed != kept:
+            session.execute(update(User).where(User.id == user_id).values(password_hash=renewed))
+        begin(session, user_id, token, address, device)
+
+    changes.commit(work, cause="bookkeeping")
+    log.info("signed in: %s from %s", user_id, address)
+    return token
+
+
+def begin(session: Session, user_id: UUID, token: str, address: str, device: str) -> None:
+    """Inside a transaction: let the browser that holds `token` be signed in."""
+    moment = clock.now()
+    session.add(
+        models.Session(
+            token_hash=digest(token), user_id=user_id, seen_at=moment, address=address[:64], device=device[:200],
+            expires_at=moment + timedelta(days=config.settings.session_max_days),
+        )
+    )  # fmt: skip
+
+
+def notice(known: SignIn) -> None:
+    """Keep that the sign-in is in use; written at most every five minutes. Commits."""
+    moment = clock.now()
+    if known.seen_at + NOTICED_EVERY <= moment:
+        seen = update(models.Session).where(models.Session.id == known.id).values(seen_at=moment)
+        changes.commit(lambda session: session.execute(seen), cause="bookkeeping")
+
+
+def notice_board(known: SignIn, board_id: UUID) -> None:
+    """Keep which board was looked at last. Commits when it is another than before."""
+    if known.board_id != board_id:
+        seen = update(models.Session).where(models.Session.id == known.id).values(board_id=board_id)
+        changes.commit(lambda session: session.execute(seen), cause="bookkeeping")
+
+
+def end(user_id: UUID, *, only: UUID | None = None, but: UUID | None = None) -> None:
+    """Sign a person out: everywhere, or `only` at one place, or everywhere `but` at one. Commits."""
+    changes.commit(lambda session: end_all(session, user_id, only=only, but=but), cause="bookkeeping")
+
+
+def end_all(session: Session, user_id: UUID, *, only: UUID | None = None, but: UUID | None = None) -> None:
+    """Inside a transaction: what `end` does."""
+    table = models.Session
+    ended = delete(table).where(table.user_id == user_id)
+    if only is not None:
+        ended = ended.where(table.id == only)
+    if but is not None:
+        ended = ended.where(table.id != but)
+    session.execute(ended)
+
+
+def confirm(person: Person, password: str, address: str, field: str = "current_password") -> None:
+    """Make sure that it is the person who sits there. Commits the count of tries.
+
+    Raises FieldError on `field` when it is not their password, TooManyTriesError.
+    """
+    attempt = _count(person.email, address)
+    user = _active(person.email)
+    if not passwords.is_match(password, user.password_hash if user else None):
+        _refuse(field, "This is not your present password.", person.email, address, attempt)
+    changes.commit(lambda session: throttles.give_back(session, person.email, address), cause="bookkeeping")
+
+
+def _active(email: str) -> User | None:
+    if "\x00" in email:  # PostgreSQL refuses to compare it
+        return None
+    return db.session.scalar(select(User).where(User.email_key == email.strip().casefold(), User.is_active))
+
+
+def _count(email: str, address: str) -> throttles.Attempt:
+    """One more attempt, counted before anything is computed. Raises TooManyTriesError."""
+    attempt = changes.commit(lambda session: throttles.count(session, email, address), cause="bookkeeping")
+    assert attempt is not None
+    if attempt.is_refused:
+        assert attempt.locked_until is not None
+        log.warning("too many tries: %r from %s", email[:254], address)
+        raise TooManyTriesError(f"Too many tries. {_wait(attempt)}", attempt.locked_until)
+    return attempt
+
+
+def _refuse(field: str, why: str, email: str, address: str, attempt: throttles.Attempt) -> NoReturn:
+    log.warning("not signed in: %r from %s", email[:254], address)
+    left = attempt.left
+    hope = f"{left} {'try' if left == 1 else 'tries'} left." if left else _wait(attempt)
+    raise FieldError(field, f"{why} {hope}")
+
+
+def _wait(attempt: throttles.Attempt) -> str:
+    assert attempt.locked_until is not None
+    minutes = math.ceil((attempt.locked_until - clock.now()).total_seconds() / 60)
+    return f"Try again in {minutes} {'minute' if minutes == 1 else 'minutes'}."
