@@ -18,6 +18,7 @@ for name in ("DATABASE_URL", "SECRET_KEY", "HOST", "PORT", "DEMO"):
 
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 RAN = pytest.StashKey[dict[str, set[str]]]()
+ONE_SIDED = pytest.StashKey[set[str]]()
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 """A Monday. Tests that freeze the clock begin here."""
 
@@ -31,6 +32,7 @@ def noon() -> Iterator[datetime]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RAN] = {kind: set() for kind in NAMES}
+    config.stash[ONE_SIDED] = set()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,7 +47,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """What was tried on one database only was not tried; the run fails."""
-    if exitstatus == pytest.ExitCode.OK and _tried_on_one_only(session.config):
+    options, ran = session.config.option, session.config.stash[RAN]
+    is_part = options.keyword or options.lf or session.shouldstop or session.shouldfail
+    if not is_part and not any("[" in argument for argument in session.config.args):
+        session.config.stash[ONE_SIDED] = ran["sqlite"] ^ ran["postgresql"]
+    if session.config.stash[ONE_SIDED] and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -54,11 +60,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if any(ran.values()):
         counts = ", ".join(f"{len(ran[kind])} on {name}" for kind, name in NAMES.items())
         terminalreporter.write_line(f"integration: {counts}")
-        for test in sorted(_tried_on_one_only(config)):
+        for test in sorted(config.stash[ONE_SIDED]):
             terminalreporter.write_line(f"  not on both: {test}", red=True)
-
-
-def _tried_on_one_only(config: pytest.Config) -> set[str]:
-    chosen_by_hand = config.option.keyword or any("[" in argument for argument in config.args)
-    ran = config.stash[RAN]
-    return set() if chosen_by_hand else ran["sqlite"] ^ ran["postgresql"]
