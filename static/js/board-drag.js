@@ -16,6 +16,8 @@ const options = {
   delayOnTouchOnly: true,
   touchStartThreshold: 5,
   emptyInsertThreshold: 24,
+  scrollSensitivity: 48,
+  forceFallback: matchMedia("(pointer: coarse)").matches, // a finger scrolls to other lanes at the edges only so
   fallbackOnBody: true,
   fallbackClass: "fallback",
   ghostClass: "ghost",
