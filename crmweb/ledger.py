@@ -80,6 +80,7 @@ class Ledger:
         self.looks: list[dict[str, Any]] = []
         self.runs: list[dict[str, Any]] = []
         self.progress: Any = None
+        self.failed_rules: set[UUID] = set()
         self.met: set[Any] = set()
         self.are_rules_changed = False
         self.is_open = False
@@ -111,6 +112,11 @@ class Ledger:
     def note_look(self, record: Record) -> None:
         """Let a record that did not change be looked at by rules."""
         self.touches.setdefault(record.id, Touch(record, "update"))
+
+    def before(self, id: UUID) -> dict[str, Any]:
+        """The columns of a record that have changed, as they were when the change set began."""
+        touch = self.touches.get(id)
+        return touch.before if touch is not None else {}
 
     def changed_fields(self, record: Record) -> set[str]:
         """Columns of `record` that are different now from when the change set began."""

@@ -32,6 +32,10 @@ class Rule:
     on_failure: str = "keep"
     failures: int = 0
 
+    def fires_on(self, trigger: str) -> str:
+        """`fires`, where it makes a difference: a record is made once and deleted once."""
+        return self.fires if trigger == "update" else "every_time"
+
 
 class Occasion(NamedTuple):
     """A record that something happened to."""
@@ -42,8 +46,14 @@ class Occasion(NamedTuple):
 
 
 class Limits(NamedTuple):
+    """How many rounds per change set, and how many actions per record that the person touched."""
+
     rounds: int = 5
     actions: int = 50
+
+
+NO_MORE_THAN = Limits()
+MADE_IT = "It is one of the rules that made this record."
 
 
 class World(Protocol):
@@ -52,7 +62,8 @@ class World(Protocol):
     def touched(self) -> list[Occasion]:
         """What happened since this was last asked, each record and trigger once, in order."""
 
-    def now(self, occasion: Occasion) -> Snapshot: ...
+    def now(self, occasion: Occasion) -> Snapshot:
+        """The record as it is; as it was, when it was deleted."""
 
     def before(self, occasion: Occasion) -> Snapshot | None:
         """The record as it stood when the change set began; None when it was not there."""
@@ -61,13 +72,28 @@ class World(Protocol):
         """Whether the actions would still make a difference."""
 
     def act(self, rule: Rule, occasion: Occasion, number: int) -> tuple[list[Any], list[UUID]]:
-        """All actions or none: their effects, and the records made or changed by them. Raises WorkflowExecutionError."""
+        """All actions or none: their effects, and the records made or changed. Raises WorkflowExecutionError."""
 
-    def failed(self, rule: Rule, occasion: Occasion, number: int, error: WorkflowExecutionError) -> None: ...
+    def failed(self, rule: Rule, occasion: Occasion, number: int, error: WorkflowExecutionError) -> bool:
+        """Note the failure; answers whether the rule is paused from now on."""
 
-    def cut(self, rule: Rule, occasion: Occasion, number: int, why: str) -> None: ...
+    def cut(self, rule: Rule, occasion: Occasion, number: int, why: str) -> None:
+        """Note that the rule would have acted, but for a bound."""
 
-    def looked(self, occasion: Occasion, number: int, looks: list[list[Any]]) -> None: ...
+    def looked(self, occasion: Occasion, number: int, looks: list[list[Any]]) -> None:
+        """Note who looked: [rule, version, matched, first failing condition, value seen or why not]."""
+
+
+class Firing(NamedTuple):
+    """A rule's one firing for a record.
+
+    `left`: what its conditions read when it was done; `stirs`: how often rules had touched the record by then; `stops`:
+    the rules below it are not to look at this record any more.
+    """
+
+    left: Snapshot
+    stirs: int
+    stops: bool
 
 
 @dataclass
@@ -75,71 +101,101 @@ class Progress:
     """What one change set's rules did so far; outlives a single call, so that firings count once."""
 
     number: int = 0
-    fired: set[tuple[UUID, UUID]] = field(default_factory=set)
+    fired: dict[tuple[UUID, UUID], Firing] = field(default_factory=dict)
+    stirs: dict[UUID, int] = field(default_factory=dict)
     chains: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
     roots: dict[UUID, UUID] = field(default_factory=dict)
     actions: dict[UUID, int] = field(default_factory=dict)
+    paused: set[UUID] = field(default_factory=set)
+
+    def root(self, occasion: Occasion) -> UUID:
+        """The record touched by the person from which rules came to this one."""
+        return self.roots.get(occasion.record, occasion.record)
 
 
-def run(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits = Limits()) -> None:  # noqa: B008
+def run(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits = NO_MORE_THAN) -> None:
     """Rounds until nothing is touched any more, or the bound is reached.
 
     Raises WorkflowExecutionError when a rule with on_failure `undo` failed.
     """
+    is_first = True
     while occasions := world.touched():
         progress.number += 1
         for occasion in occasions:
+            if is_first:
+                progress.roots.setdefault(occasion.record, occasion.record)
+        for occasion in occasions:
             look(rules, world, progress, limits, occasion)
+        is_first = False
 
 
 def look(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits, occasion: Occasion) -> None:
     """Let every rule of the occasion's type and trigger look at it, in order, and act."""
     looks: list[list[Any]] = []
     for rule in rules:
-        if (rule.entity_type, rule.trigger) != occasion[1:] or rule.id in progress.chains.get(
-            occasion.record, ()
-        ):
+        if (rule.entity_type, rule.trigger) != occasion[1:] or rule.id in progress.paused:
             continue
-        verdict = judge(rule.conditions, world.now(occasion), world.before(occasion), rule.fires)
+        now = world.now(occasion)
+        verdict = judge(rule.conditions, now, world.before(occasion), rule.fires_on(occasion.trigger))
         why = _bound(rule, progress, limits, occasion) if verdict.matched else ""
         looks.append(
             [str(rule.id), rule.version, verdict.matched and not why, verdict.failing, why or verdict.seen]
         )
-        if why and world.would_act(rule, occasion):
-            world.cut(rule, occasion, progress.number, why)
-        elif verdict.matched and not why and _fire(rule, world, progress, occasion) and rule.stop_after:
+        if why:
+            if _is_cut(rule, progress, occasion, now) and world.would_act(rule, occasion):
+                world.cut(rule, occasion, progress.number, why)
+        elif verdict.matched:
+            _fire(rule, world, progress, occasion)
+        firing = progress.fired.get((rule.id, occasion.record))
+        if firing and firing.stops:
             break
     if looks:
         world.looked(occasion, progress.number, looks)
 
 
-def _fire(rule: Rule, world: World, progress: Progress, occasion: Occasion) -> bool:
-    """Whether the rule acted."""
-    number, root = progress.number, progress.roots.get(occasion.record, occasion.record)
-    progress.fired.add((rule.id, occasion.record))
+def _fire(rule: Rule, world: World, progress: Progress, occasion: Occasion) -> None:
+    record, root, is_done = occasion.record, progress.root(occasion), False
     progress.actions[root] = progress.actions.get(root, 0) + len(rule.actions)
     try:
-        _, followers = world.act(rule, occasion, number)
+        _, followers = world.act(rule, occasion, progress.number)
+        is_done = True
     except WorkflowExecutionError as error:
-        world.failed(rule, occasion, number, error)
+        followers = []
+        if world.failed(rule, occasion, progress.number, error):
+            progress.paused.add(rule.id)
         if rule.on_failure == "undo":
             raise
-        return False
     for follower in followers:
         progress.roots.setdefault(follower, root)
-        if follower != occasion.record:
-            chain = progress.chains.get(occasion.record, frozenset()) | {rule.id}
+        progress.stirs[follower] = progress.stirs.get(follower, 0) + 1
+        if follower != record:
+            chain = progress.chains.get(record, frozenset()) | {rule.id}
             progress.chains[follower] = progress.chains.get(follower, frozenset()) | chain
-    return True
+    now = world.now(occasion)
+    left = {condition.field: now.get(condition.field) for condition in rule.conditions}
+    stirs = progress.stirs.get(record, 0)
+    progress.fired[rule.id, record] = Firing(left, stirs, rule.stop_after and is_done)
 
 
 def _bound(rule: Rule, progress: Progress, limits: Limits, occasion: Occasion) -> str:
     """Why the rule may not act any more in this change set; empty when it may."""
-    root = progress.roots.get(occasion.record, occasion.record)
+    if rule.id in progress.chains.get(occasion.record, ()):
+        return MADE_IT
     if (rule.id, occasion.record) in progress.fired:
         return "It already ran for this record in this change."
     if progress.number > limits.rounds:
         return f"Rules had set off each other for {limits.rounds} rounds."
-    if progress.actions.get(root, 0) + len(rule.actions) > limits.actions:
+    if progress.actions.get(progress.root(occasion), 0) + len(rule.actions) > limits.actions:
         return f"Rules had done {limits.actions} actions after this change."
     return ""
+
+
+def _is_cut(rule: Rule, progress: Progress, occasion: Occasion, now: Snapshot) -> bool:
+    """Whether a bound keeps the rule from news. What it did itself is none, nor what it has met before."""
+    if rule.id in progress.chains.get(occasion.record, ()):
+        return False
+    firing = progress.fired.get((rule.id, occasion.record))
+    if firing is None:
+        return True
+    is_stirred = progress.stirs.get(occasion.record, 0) > firing.stirs
+    return is_stirred and judge(rule.conditions, now, firing.left, rule.fires).matched

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -15,16 +16,19 @@ RELATED: dict[str, type[Any]] = {"deal": Deal, "entity": Entity}
 
 
 class Reader(Mapping[str, Any]):
-    """A record now, or with `old` (record id → column → value) as it was before. Values are typed by the catalog."""
+    """A record now, or as it was, with `old`: record id → its columns that were different, as they were.
+
+    Values are typed by the catalog.
+    """
 
     def __init__(
         self,
         session: Session,
         record: Any,
         entity_type: str,
-        old: Mapping[Any, Mapping[str, Any]] | None = None,
+        old: Callable[[UUID], Mapping[str, Any]] | None = None,
     ) -> None:
-        self._session, self._record, self._old = session, record, old or {}
+        self._session, self._record, self._old = session, record, old
         self.entity_type = entity_type
 
     def __getitem__(self, key: str) -> Any:
@@ -59,7 +63,7 @@ class Reader(Mapping[str, Any]):
         return self._session.get(RELATED[entry.path], related) if related else None
 
     def _raw(self, record: Any, column: str) -> Any:
-        old = self._old.get(record.id, {})
+        old = self._old(record.id) if self._old else {}
         return old[column] if column in old else getattr(record, column)
 
     def _name(self, kind: str, id: Any) -> str | None:

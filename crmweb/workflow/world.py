@@ -55,11 +55,9 @@ class Live:
         return Reader(self._session, self._record(occasion), occasion.entity_type)
 
     def before(self, occasion: Occasion) -> Snapshot | None:
-        touch = self._ledger.touches.get(occasion.record)
-        if touch is not None and touch.trigger == "create":
+        if self._ledger.touches[occasion.record].trigger == "create":
             return None
-        old = {key: entry.before for key, entry in self._ledger.touches.items() if entry.trigger != "create"}
-        return Reader(self._session, self._record(occasion), occasion.entity_type, old)
+        return Reader(self._session, self._record(occasion), occasion.entity_type, self._ledger.before)
 
     def would_act(self, rule: Rule, occasion: Occasion) -> bool:
         doing = self._doing(rule, occasion, self._ledger.id)
@@ -87,24 +85,33 @@ class Live:
             raise WorkflowExecutionError(rule, kind, error) from error
         finally:
             ledger.rule, ledger.rule_run, ledger.round = None, None, 0
-        self._log(rule, occasion, number, "acted", effects, None, started, run_id)
-        if rule.failures:
-            self._set_failures(rule, 0)
+        if effects:
+            self._log(rule, occasion, number, "acted", effects, None, started, run_id)
+        if rule.failures or rule.id in ledger.failed_rules:
+            self._forget_failures(rule)
         return effects, followers
 
-    def failed(self, rule: Rule, occasion: Occasion, number: int, error: WorkflowExecutionError) -> None:
+    def failed(self, rule: Rule, occasion: Occasion, number: int, error: WorkflowExecutionError) -> bool:
         self._log(rule, occasion, number, "failed", [], str(error), time.perf_counter_ns(), new_id())
-        if rule.on_failure == "keep" and not self._is_strict:
-            count_failure(self._session, rule.id, str(error.cause))
+        if rule.on_failure == "undo" or self._is_strict:
+            return False
+        self._ledger.failed_rules.add(rule.id)
+        return count_failure(self._session, rule.id, str(error.cause))
 
     def cut(self, rule: Rule, occasion: Occasion, number: int, why: str) -> None:
         self._log(rule, occasion, number, "cut", [], why, time.perf_counter_ns(), new_id())
 
     def looked(self, occasion: Occasion, number: int, looks: list[list[Any]]) -> None:
+        key = {"record_id": occasion.record, "trigger": occasion.trigger, "round": number}
+        # Only WorkflowService can ask twice in one round.
+        kept = (row for row in self._ledger.looks if self._is_strict and key.items() <= row.items())
+        if row := next(kept, None):
+            row["looks"] += looks
+            return
         self._ledger.looks.append(
             {
-                "change_set_id": self._ledger.id, "record_id": occasion.record, "trigger": occasion.trigger,
-                "round": number, "record_type": occasion.entity_type, "at": self._ledger.at, "looks": looks,
+                **key, "change_set_id": self._ledger.id, "record_type": occasion.entity_type, "at": self._ledger.at,
+                "looks": looks,
             }
         )  # fmt: skip
 
@@ -124,23 +131,24 @@ class Live:
         self._ledger.runs.append(
             {
                 "id": run_id, "change_set_id": self._ledger.id, "rule_id": rule.id, "rule_version": rule.version,
-                "record_type": occasion.entity_type, "record_id": occasion.record, "round": number, "at": self._ledger.at,
+                "record_type": occasion.entity_type, "record_id": occasion.record, "round": number, "at": clock.now(),
                 "outcome": outcome, "effects": effects, "error": error,
                 "microseconds": (time.perf_counter_ns() - started) // 1000,
             }
         )  # fmt: skip
 
-    def _set_failures(self, rule: Rule, number: int) -> None:
+    def _forget_failures(self, rule: Rule) -> None:
         table: Any = WorkflowRule.__table__
-        self._session.connection().execute(update(table).where(table.c.id == rule.id).values(failures=number))
+        self._session.connection().execute(update(table).where(table.c.id == rule.id).values(failures=0))
+        self._ledger.failed_rules.discard(rule.id)
         self._ledger.are_rules_changed = True
 
 
-def count_failure(session: Session, rule_id: UUID, cause: str) -> None:
-    """One more failure in a row; at the limit the rule is paused and the admins are told."""
+def count_failure(session: Session, rule_id: UUID, cause: str) -> bool:
+    """One more failure in a row; at the limit the rule is paused and the admins are told. Whether it is paused."""
     rule = session.get(WorkflowRule, rule_id, populate_existing=True)
     if rule is None or rule.paused_at is not None:
-        return
+        return rule is not None
     rule.failures += 1
     if rule.failures >= config.settings.rule_failures:
         rule.paused_at = clock.now()
@@ -151,3 +159,4 @@ def count_failure(session: Session, rule_id: UUID, cause: str) -> None:
             )  # fmt: skip
             session.add(line)
     session.flush()
+    return rule.paused_at is not None
