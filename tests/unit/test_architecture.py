@@ -24,7 +24,7 @@ LAYERS = (
     ("changes",),
     ("backup", "doctor", "sign_in", "undo"),
     ("forms",),
-    ("api", "cli", "commands", "run", "seeds", "services", "web"),
+    ("api", "cli", "commands", "run", "seeds", "services", "web", "worker"),
     # Listeners stand outside; only the application's factory, which connects everything, knows them.
     ("deliver", "live", ""),
 )

@@ -1,0 +1,112 @@
+"""Tells the demo company's story: every act through the real code, with the clock set back to when it happened."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from crmweb import changes, clock, config, passwords
+from crmweb.errors import CRMError
+from crmweb.extensions import db
+from crmweb.models import Deal, Entity, Notification, User, WorkflowRule
+from crmweb.models.user import Actor
+from crmweb.seeds import company, deals, pipelines
+from crmweb.seeds.acts import World
+from crmweb.seeds.plan import FIRST_DAY, Calendar, plan
+from crmweb.seeds.removal import MARK, empty
+from crmweb.seeds.rules import rules
+
+UNREAD_DAYS = 3
+"""Notifications of the last days are still unread."""
+
+
+def tell_demo() -> str:
+    """Put the demo company into an empty database; answers what was made, in words.
+
+    Raises CRMError in production, and when the database holds anything but default pipelines. What was half told when
+    something fails is taken back.
+    """
+    _refuse_what_is_real(db.session())
+    try:
+        acts = _tell()
+    except BaseException:
+        db.session.rollback()
+        changes.commit(empty, cause="bookkeeping")
+        raise
+    return (
+        f"The demo company is told: {len(company.PEOPLE)} people, {len(company.CUSTOMERS)} customers, "
+        f"{len(deals.SALES) + len(deals.RENEWALS)} deals, {acts} acts."
+    )
+
+
+def _refuse_what_is_real(session: Session) -> None:
+    if config.settings.is_production:
+        raise CRMError("The demo people's password is public: CRMWEB_ENV=production never gets them.")
+    for model, words in ((User, "people"), (Entity, "customers"), (Deal, "deals"), (WorkflowRule, "rules")):
+        if count := session.scalar(select(func.count()).select_from(model)):
+            raise CRMError(
+                f"This database holds {count} {words}. The demo company goes into an empty one: "
+                "name a new one with DATABASE_URL=sqlite:////path/to/demo.db"
+            )
+
+
+def _tell() -> int:
+    now, today = clock.now(), clock.today()
+    calendar = Calendar(now, today)
+    first = datetime.combine(calendar.workday(FIRST_DAY + 1), time(7, 0), UTC)
+    world = World()
+    with clock.at(first):
+        changes.commit(lambda session: _set_up(session, world), cause="seed", key=MARK)
+    acts = plan(now, today)
+    for act in acts:
+        with clock.at(act.at):
+            changes.commit(partial(act.do, world=world), by=world.people[act.who], key=MARK)
+    changes.commit(lambda session: _read_old_notifications(session, now), cause="bookkeeping")
+    return len(acts)
+
+
+def _set_up(session: Session, world: World) -> None:
+    """People, customers, pipelines and rules, as they were before the first deal."""
+    hashed = passwords.hash_password(company.PASSWORD)
+    people = {
+        person.key: User(
+            email=person.email, name=person.name, role=person.role, timezone=person.timezone,
+            password_hash=hashed if person.with_password else None,
+        )
+        for person in company.PEOPLE
+    }  # fmt: skip
+    session.add_all(people.values())
+    world.people.update({key: Actor.of(person) for key, person in people.items()})
+    sales = pipelines.find(session, pipelines.DEFAULT_NAME) or pipelines.add(
+        session, pipelines.DEFAULT_NAME, pipelines.DEFAULT
+    )
+    session.flush()
+    renewals = pipelines.add(
+        session, pipelines.RENEWALS_NAME, pipelines.RENEWALS, "Contracts that end this year."
+    )
+    session.flush()
+    stages = {**pipelines.stages_of(renewals), **pipelines.stages_of(sales)}
+    world.stages.update({name: stage.id for name, stage in stages.items()})
+    owners = {stand.customer: people[stand.owner] for stand in (*deals.RENEWALS, *deals.SALES)}
+    dice = random.Random("crmweb telephones")  # noqa: S311
+    for customer in company.CUSTOMERS:
+        made = Entity(
+            name=customer.name, kind=customer.kind, email=customer.mailbox, assigned_to=owners.get(customer.name),
+            phone=company.telephone(customer.place, dice.randrange(10, 99)),
+        )  # fmt: skip
+        session.add(made)
+        world.customers[customer.name] = made.id
+    session.add_all(rules(stages, people))
+
+
+def _read_old_notifications(session: Session, now: datetime) -> None:
+    table: Any = Notification.__table__
+    old = table.c.created_at < now - timedelta(days=UNREAD_DAYS)
+    session.connection().execute(
+        update(table).where(old).values(read_at=table.c.created_at, updated_at=table.c.created_at)
+    )
