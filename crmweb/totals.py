@@ -1,4 +1,4 @@
-"""The last statements before COMMIT: stage totals, stage versions, board versions; in id order, so nothing deadlocks."""
+"""The last statements before COMMIT: totals, stage versions, board versions; in id order, so nothing deadlocks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, inspect, select
+from sqlalchemy import Boolean, Connection, String, and_, bindparam, inspect, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from crmweb.errors import InvalidStageTransitionError
 from crmweb.models import Deal, Entity, Pipeline, Record, Stage, StageTotal, User
 from crmweb.models.stage import NOBODY
 
@@ -31,6 +32,7 @@ class Effects:
         self.first: dict[UUID, Share | None] = {}
         self.deals: dict[UUID, Deal] = {}
         self.stages: set[UUID] = set()
+        self.taking: dict[UUID, str] = {}
         self.pipelines: set[UUID] = set()
         self.renamed: list[Record] = []
 
@@ -57,6 +59,8 @@ class Effects:
             for part, sign in ((before, -1), (after, 1)):
                 if part is not None:
                     self.stages.add(part.stage_id)
+                    if sign > 0 and (before is None or before.stage_id != part.stage_id):
+                        self.taking[part.stage_id] = deal.status
                     if before != after:
                         total = changes[part.stage_id, part.owner_id, part.currency]
                         total[0] += sign
@@ -70,11 +74,7 @@ class Effects:
     def _raise_versions(self, session: Session) -> None:
         connection = session.connection()
         if self.stages:
-            table: Any = Stage.__table__
-            raised = (
-                table.update().where(table.c.id == bindparam("stage")).values(version=table.c.version + 1)
-            )
-            connection.execute(raised, [{"stage": stage} for stage in sorted(self.stages)])
+            self._raise_stages(connection)
             missing = self.stages - {stage.id for stage in _held(session, Stage, self.stages)}
             self.pipelines.update(stage.pipeline_id for stage in _held(session, Stage, self.stages))
             if missing:
@@ -82,16 +82,38 @@ class Effects:
                     session.scalars(select(Stage.pipeline_id).where(Stage.id.in_(missing)).distinct())
                 )
         if self.pipelines:
-            board: Any = Pipeline.__table__
-            bumped = board.update().where(board.c.id == bindparam("pipeline"))
-            connection.execute(
-                bumped.values(board_version=board.c.board_version + 1),
-                [{"pipeline": pipeline} for pipeline in sorted(self.pipelines)],
-            )
+            taking = {stage.pipeline_id for stage in _held(session, Stage, set(self.taking))}
+            self._raise_boards(connection, taking)
         for stage in _held(session, Stage, self.stages):
             session.expire(stage, ["version"])
         for pipeline in _held(session, Pipeline, self.pipelines):
             session.expire(pipeline, ["board_version"])
+
+    def _raise_stages(self, connection: Connection) -> None:
+        """Raise the versions; a stage that takes deals must still be what it was when they were let in."""
+        stage: Any = Stage.__table__
+        taking = bindparam("taking", type_=String)
+        fits = or_(taking.is_(None), and_(~stage.c.is_archived, stage.c.status == taking))
+        raised = (
+            stage.update().where(stage.c.id == bindparam("stage"), fits).values(version=stage.c.version + 1)
+        )
+        rows = [{"stage": id_, "taking": self.taking.get(id_)} for id_ in sorted(self.stages)]
+        if connection.execute(raised, rows).rowcount < len(rows):
+            raise InvalidStageTransitionError(
+                "This stage was changed at the same moment and takes no deals. Load the board again."
+            )
+
+    def _raise_boards(self, connection: Connection, taking: set[UUID]) -> None:
+        """Raise the versions; a pipeline that takes deals must still be active."""
+        pipeline: Any = Pipeline.__table__
+        fits = or_(pipeline.c.is_active, ~bindparam("taking", type_=Boolean))
+        raised = pipeline.update().where(pipeline.c.id == bindparam("pipeline"), fits)
+        rows = [{"pipeline": id_, "taking": id_ in taking} for id_ in sorted(self.pipelines)]
+        result = connection.execute(raised.values(board_version=pipeline.c.board_version + 1), rows)
+        if result.rowcount < len(rows):
+            raise InvalidStageTransitionError(
+                "This pipeline was archived at the same moment and takes no deals."
+            )
 
 
 def share(deal: Deal) -> Share | None:

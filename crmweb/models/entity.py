@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validates
 
-from crmweb.errors import FieldError
+from crmweb.errors import FieldError, NotFoundError
 from crmweb.models.base import Record, choice, not_empty, one_of, text
 from crmweb.models.custom import CustomFields, custom_fields
+from crmweb.models.types import as_id
 from crmweb.models.user import User
 
 KINDS = ("person", "organization", "trust")
@@ -45,6 +46,17 @@ class Entity(Record):
         one_of("status", ENTITY_STATUSES),
         not_empty(),
     )
+
+    @classmethod
+    def locked(cls, session: Session, entity_id: UUID | str) -> Self:
+        """The entity, fresh, locked until the transaction ends. NotFoundError when there is none.
+
+        Whoever gives it a deal locks it too, so that none comes in while it is being deleted.
+        """
+        entity = session.get(cls, as_id(entity_id), with_for_update=True, populate_existing=True)
+        if entity is None or entity.deleted_at is not None:
+            raise NotFoundError("This company or person is not there any more.")
+        return entity
 
     @validates("name")
     def _name(self, _: str, value: Any) -> str | None:

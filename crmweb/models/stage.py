@@ -63,8 +63,18 @@ class Stage(Record):
     @validates("name")
     def _name(self, _: str, value: Any) -> str | None:
         name = text("name", value, most=100)
-        self.name_key = (name or "").casefold()
+        self._claim(name, self.is_archived)
         return name
+
+    @validates("is_archived")
+    def _is_archived(self, _: str, value: bool) -> bool:
+        self._claim(self.name, value)
+        return value
+
+    def _claim(self, name: str | None, is_archived: bool) -> None:
+        """Keep the name from others; an archived stage lets go of it."""
+        # No name begins with a space, so an archived stage's key is in nobody's way.
+        self.name_key = f" {self.id}" if is_archived else (name or "").casefold()
 
     @validates("description")
     def _description(self, _: str, value: Any) -> str | None:
