@@ -68,7 +68,7 @@ class Effects:
         for record in self.renamed:
             owned = Deal.entity_id if isinstance(record, Entity) else Deal.assigned_to_id
             self.stages.update(session.scalars(select(Deal.stage_id).where(owned == record.id).distinct()))
-        _add(session, {key: total for key, total in changes.items() if total[0] or total[1]})
+        add(session, {key: total for key, total in changes.items() if total[0] or total[1]})
         self._raise_versions(session)
 
     def _raise_versions(self, session: Session) -> None:
@@ -137,7 +137,8 @@ def _stored_share(deal: Deal) -> Share | None:
     return Share(stored("stage_id"), stored("assigned_to_id") or NOBODY, stored("currency"), amount)
 
 
-def _add(session: Session, totals: dict[tuple[UUID, UUID, str], list[Any]]) -> None:
+def add(session: Session, totals: dict[tuple[UUID, UUID, str], list[Any]]) -> None:
+    """Add (count, amount) to the totals of (stage, owner, currency); either may be below zero."""
     if not totals:
         return
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -22,7 +26,7 @@ from crmweb.seeds.removal import MARK, empty
 from crmweb.seeds.rules import rules
 
 UNREAD_DAYS = 3
-"""Notifications of the last days are still unread."""
+"""Notifications of so many last working days are still unread."""
 
 
 def tell_demo() -> str:
@@ -33,7 +37,8 @@ def tell_demo() -> str:
     """
     _refuse_what_is_real(db.session())
     try:
-        acts = _tell()
+        with _without_waiting_for_the_disk():
+            acts = _tell()
     except BaseException:
         db.session.rollback()
         changes.commit(empty, cause="bookkeeping")
@@ -55,18 +60,34 @@ def _refuse_what_is_real(session: Session) -> None:
             )
 
 
+@contextmanager
+def _without_waiting_for_the_disk() -> Iterator[None]:
+    """A story cut short by a power failure is told again from its beginning, so its commits need not reach the disk."""
+    chosen = config.settings
+    db.session.remove()
+    db.engine.dispose()
+    config.use(replace(chosen, sqlite_synchronous="NORMAL"))
+    try:
+        yield
+    finally:
+        db.session.remove()
+        db.engine.dispose()
+        config.use(chosen)
+
+
 def _tell() -> int:
-    now, today = clock.now(), clock.today()
-    calendar = Calendar(now, today)
-    first = datetime.combine(calendar.workday(FIRST_DAY + 1), time(7, 0), UTC)
+    calendar = Calendar(clock.now(), ZoneInfo(config.settings.timezone))
     world = World()
-    with clock.at(first):
+    with clock.at(calendar.at(calendar.workday(FIRST_DAY + 1), 7 * 60)):
         changes.commit(lambda session: _set_up(session, world), cause="seed", key=MARK)
-    acts = plan(now, today)
+    acts = plan(calendar)
     for act in acts:
         with clock.at(act.at):
             changes.commit(partial(act.do, world=world), by=world.people[act.who], key=MARK)
-    changes.commit(lambda session: _read_old_notifications(session, now), cause="bookkeeping")
+    changes.commit(
+        partial(_read_notifications, before=calendar.at(calendar.workday(UNREAD_DAYS), 0)),
+        cause="bookkeeping",
+    )
     return len(acts)
 
 
@@ -104,9 +125,9 @@ def _set_up(session: Session, world: World) -> None:
     session.add_all(rules(stages, people))
 
 
-def _read_old_notifications(session: Session, now: datetime) -> None:
+def _read_notifications(session: Session, before: datetime) -> None:
     table: Any = Notification.__table__
-    old = table.c.created_at < now - timedelta(days=UNREAD_DAYS)
+    old = table.c.created_at < before
     session.connection().execute(
         update(table).where(old).values(read_at=table.c.created_at, updated_at=table.c.created_at)
     )

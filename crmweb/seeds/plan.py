@@ -1,13 +1,13 @@
 """How the demo company came to stand where it stands: weeks of acts, told backwards from `deals` by a fixed dice.
 
-Pure: the same day gives the same plan. Days are counted in working days before today, so that nobody works on Sunday.
+Pure: the same moment gives the same plan. Days are working days before today, so that nobody works on a Sunday.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 
 from crmweb.seeds import deals, talk
@@ -29,10 +29,11 @@ FIRST_DAY = 60
 
 
 class Calendar:
-    """Working days, counted back from the day of `now` (aware)."""
+    """Working days of the company's zone, counted back from the day of `now` (aware)."""
 
-    def __init__(self, now: datetime, today: date) -> None:
-        self.now, self.today = now.astimezone(UTC), today
+    def __init__(self, now: datetime, zone: tzinfo) -> None:
+        self.now, self.zone = now.astimezone(zone), zone
+        self.today = self.now.date()
 
     def workday(self, back: int) -> date:
         """The day that lies `back` working days before today; 0 is today, whatever day it is."""
@@ -42,25 +43,28 @@ class Calendar:
             back -= day.weekday() < 5
         return day
 
+    def at(self, day: date, minutes: float) -> datetime:
+        """So many minutes after midnight of that day."""
+        return datetime.combine(day, time(0), self.zone) + timedelta(minutes=minutes)
+
     def moment(self, back: int, dice: random.Random) -> datetime:
         """A moment of business hours on that day; today: within the last two hours."""
         minutes = dice.randrange(540)
         if not back:
             return self.now - timedelta(minutes=15 + minutes // 6)
-        return datetime.combine(self.workday(back), time(7, 30), UTC) + timedelta(minutes=minutes)
+        return self.at(self.workday(back), 7.5 * 60 + minutes)
 
     def between(self, start: datetime, end: datetime, dice: random.Random) -> datetime:
         """A moment of business hours between the two; if there is none, soon after `start`."""
         days = [start.date() + timedelta(days=day) for day in range((end - start).days + 1)]
         day = dice.choice([day for day in days if day.weekday() < 5] or days)
-        moment = datetime.combine(day, time(7, 30), UTC) + timedelta(minutes=dice.randrange(540))
+        moment = self.at(day, 7.5 * 60 + dice.randrange(540))
         soon = start + min((end - start) / 2, timedelta(minutes=dice.randrange(20, 90)))
         return moment if start < moment < end else soon
 
 
-def plan(now: datetime, today: date) -> list[Act]:
-    """Everything that happened, in order, all of it before `now`."""
-    calendar = Calendar(now, today)
+def plan(calendar: Calendar) -> list[Act]:
+    """Everything that happened, in order, all of it before the calendar's now."""
     acts = [act for stand in (*deals.SALES, *deals.RENEWALS) for act in _story(stand, calendar)]
     acts += _about_customers(calendar)
     return sorted(acts, key=lambda act: act.at)
@@ -162,7 +166,7 @@ def _present(
         yield Said(calendar.between(start, calendar.now, dice), who, stand.name, saying)
     if dice.random() < 0.6:
         planned = calendar.between(start, calendar.now, dice)
-        due = datetime.combine(calendar.today + timedelta(days=dice.randint(-2, 9)), time(9, 0), UTC)
+        due = calendar.at(calendar.today + timedelta(days=dice.randint(-2, 9)), 9 * 60)
         due = due if due > planned else planned + timedelta(days=1)
         yield Planned(planned, who, stand.name, dice.choice(talk.TASKS), due)
 
