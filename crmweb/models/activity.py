@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
-from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from crmweb.errors import FieldError
@@ -56,8 +55,9 @@ class Activity(Record):
     assigned_to: Mapped[User | None] = relationship(lazy="raise", foreign_keys=[assigned_to_id])
 
     __table_args__ = (
-        Index("ix_activities_deal", "deal_id", "created_at", "id", sqlite_where=sql("deleted_at IS NULL"), postgresql_where=sql("deleted_at IS NULL")),
-        Index("ix_activities_entity", "entity_id", "created_at", "id", sqlite_where=sql("deleted_at IS NULL"), postgresql_where=sql("deleted_at IS NULL")),
+        # Whole, not only of what is not deleted: when a deal is purged, its activities are found by them.
+        Index("ix_activities_deal", "deal_id", "created_at", "id"),
+        Index("ix_activities_entity", "entity_id", "created_at", "id"),
         CheckConstraint("(deal_id IS NULL) <> (entity_id IS NULL)", name="one_link"),
         CheckConstraint("kind IS NULL OR kind = 'audit'", name="kind_known"),
         one_of("type", TYPES),

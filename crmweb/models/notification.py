@@ -22,8 +22,8 @@ class Notification(Record):
     kind: Mapped[str] = mapped_column(String(10))
     subject: Mapped[str] = mapped_column(String(300))
     detail: Mapped[str | None] = mapped_column(Text)
-    deal_id: Mapped[UUID | None] = mapped_column(ForeignKey("deals.id", ondelete="CASCADE"))
-    entity_id: Mapped[UUID | None] = mapped_column(ForeignKey("entities.id", ondelete="CASCADE"))
+    deal_id: Mapped[UUID | None] = mapped_column(ForeignKey("deals.id", ondelete="CASCADE"), index=True)
+    entity_id: Mapped[UUID | None] = mapped_column(ForeignKey("entities.id", ondelete="CASCADE"), index=True)
     rule_id: Mapped[UUID | None]
     rule_run_id: Mapped[UUID | None]
     read_at: Mapped[datetime | None]

@@ -405,20 +405,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_activities_assigned_to_id"), "activities", ["assigned_to_id"])
     op.create_index(op.f("ix_activities_author_id"), "activities", ["author_id"])
-    op.create_index(
-        "ix_activities_deal",
-        "activities",
-        ["deal_id", "created_at", "id"],
-        sqlite_where=sa.text("deleted_at IS NULL"),
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    )
-    op.create_index(
-        "ix_activities_entity",
-        "activities",
-        ["entity_id", "created_at", "id"],
-        sqlite_where=sa.text("deleted_at IS NULL"),
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    )
+    op.create_index("ix_activities_deal", "activities", ["deal_id", "created_at", "id"])
+    op.create_index("ix_activities_entity", "activities", ["entity_id", "created_at", "id"])
 
     op.create_table(
         "move_keys",
@@ -467,6 +455,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
     )
+    op.create_index(op.f("ix_notifications_deal_id"), "notifications", ["deal_id"])
+    op.create_index(op.f("ix_notifications_entity_id"), "notifications", ["entity_id"])
     op.create_index(
         "ix_notifications_unread",
         "notifications",
