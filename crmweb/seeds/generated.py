@@ -1,8 +1,8 @@
 """Any number of deals, to see how Crmweb behaves at size.
 
-They do not go through the records' own methods: a million of them would take an hour. Plain rows in bulk take minutes,
+They do not go through the records' own methods: a million of them would take hours. Plain rows in bulk take minutes,
 and are what the methods would have left: stages and totals agree, each deal has its first StageChange, its version 1
-and its creation in the history, so that `doctor` finds nothing. The dice are fixed: the same number gives the same deals.
+and its creation in the history, so that `doctor` finds nothing. The dice are fixed: the same number, the same deals.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ def _customer(number: int, now: datetime) -> dict[str, Any]:
     made = now - timedelta(days=DAYS + 1)
     return {
         "id": new_id(), "created_at": made, "updated_at": made, "name": name, "name_key": name.casefold(),
-        "legal_name": None, "kind": "organization", "status": "Active", "phone": f"+44 20 7946 0{number // 10 % 1000:03}",
-        "email": mailbox, "note": None, "assigned_to_id": None, "custom_fields": None, "deleted_at": None,
-        "deleted_by_id": None,
+        "legal_name": None, "kind": "organization", "status": "Active", "email": mailbox,
+        "phone": f"+44 20 7946 0{number // 10 % 1000:03}", "note": None, "assigned_to_id": None, "custom_fields": None,
+        "deleted_at": None, "deleted_by_id": None,
     }  # fmt: skip
 
 
@@ -130,8 +130,8 @@ def _deal(
         "expected_close_date": (made + timedelta(days=dice.randrange(10, 200))).date(),
         "closed_date": None if stage.status == "open" else made,
         "lost_reason": dice.choice(REASONS) if stage.status == "closed_lost" else None,
-        "position": position, "version": 1, "stage_entered_at": made, "last_human_activity_at": None, "next_due_at": None,
-        "deleted_at": None, "deleted_by_id": None,
+        "position": position, "version": 1, "stage_entered_at": made, "last_human_activity_at": None,
+        "next_due_at": None, "deleted_at": None, "deleted_by_id": None,
     }  # fmt: skip
 
 
