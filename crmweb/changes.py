@@ -12,21 +12,22 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import event, insert, update
+from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
-from sqlalchemy.orm.exc import StaleDataError
 
-from crmweb import models, signals, transactions, workflow
-from crmweb.errors import ConflictError, UnsavedChangesError, WorkflowExecutionError
+from crmweb import models, noting, signals, transactions, workflow
+from crmweb.errors import UnsavedChangesError, WorkflowExecutionError
 from crmweb.extensions import db
 from crmweb.ledger import TRACKED, UNTRACKED, Ledger
+from crmweb.models.base import text
 from crmweb.models.user import SYSTEM, Actor, Author
 from crmweb.totals import Effects
 
-__all__ = ["TRACKED", "TRIES", "UNTRACKED", "commit"]
+__all__ = ["TRACKED", "TRIES", "UNTRACKED", "begin", "commit", "refuse_unsaved"]
 
 T = TypeVar("T")
 TRIES = 8
+LONGEST_KEY = 64
 
 
 def commit(
@@ -39,65 +40,87 @@ def commit(
     that this one undoes. `work` may run up to TRIES times. Without `work` the session's own pending objects are saved,
     in one try. Cause `bookkeeping` (sessions, throttles) leaves no change set.
 
-    Raises what `work` raises; UnsavedChangesError when the session holds changes that `work` would lose;
-    WorkflowExecutionError when a rule with on_failure `undo` failed; ConflictError when a pending object was stale.
+    Raises what `work` raises; UnsavedChangesError when the session holds changes that `work` would lose; FieldError
+    or ConflictError when the database refuses (a name was just taken, a pending object was stale);
+    WorkflowExecutionError when a rule with on_failure `undo` failed.
     """
-    session = db.session()
-    author = Actor.of(by) if by else SYSTEM
+    session, author, key = db.session(), Actor.of(by) if by else SYSTEM, _checked(key)
     if work is None:
-        return _commit_pending(session, author, by is not None, cause, key)
-    _refuse_unsaved(session)
+        _commit_pending(session, Ledger(author, cause, parent, key), is_signed=by is not None)
+        return None
+    refuse_unsaved(session)
     session.rollback()
-    for attempt in range(TRIES):
+    for tried in range(1, TRIES + 1):
         session.expire_all()
         ledger = Ledger(author, cause, parent, key)
         try:
-            _open(session, ledger)
-            result = work(session)
-            _settle(session, ledger)
+            result = _run(session, ledger, work)
         except Exception as error:
             session.rollback()
-            if isinstance(error, WorkflowExecutionError) and ledger.runs:
-                _keep_failed_run(ledger)
-            if not transactions.is_retryable(error) or attempt == TRIES - 1:
+            if tried == TRIES or not transactions.is_retryable(error):
+                _explain(ledger, error)
                 raise
-            time.sleep(random.uniform(0, 0.005 * 2**attempt))
+            time.sleep(random.uniform(0, 0.0025 * 2**tried))  # noqa: S311  nobody gains by guessing it
         else:
             _announce(session, ledger)
             return result
     raise AssertionError("unreachable")
 
 
-def _commit_pending(session: Session, author: Author, is_named: bool, cause: str, key: str | None) -> None:
-    ledger: Ledger | None = session.info.get("ledger")
+def begin(session: Session) -> Ledger:
+    """The change set that the session is writing; begins one, by System, when there is none."""
+    if "ledger" not in session.info:
+        _open(session, Ledger())
+    ledger: Ledger = session.info["ledger"]
+    return ledger
+
+
+def refuse_unsaved(session: Session) -> None:
+    """UnsavedChangesError when the session holds changes that a piece of work would lose."""
+    if session.info.get("is_working"):
+        raise UnsavedChangesError(
+            "This runs inside the work of a changes.commit() already; it cannot begin another."
+        )
+    if unsaved := _unsaved(session):
+        raise UnsavedChangesError(
+            f"The session holds unsaved changes of {unsaved!r}. "
+            "Save them with changes.commit() first, or make them inside the work."
+        )
+
+
+def _run(session: Session, ledger: Ledger, work: Callable[[Session], T]) -> T:
+    session.info["is_working"] = True
     try:
-        if ledger is None:
-            ledger = Ledger(author, cause, key=key)
-            _open(session, ledger)
-        elif is_named:
-            ledger.by = Actor.of(author)
-            values = {"by_user_id": author.id, "by_label": None if author.id else author.name}
-            session.connection().execute(
-                update(models.ChangeSet).where(models.ChangeSet.id == ledger.id).values(values)
-            )
+        _open(session, ledger)
+        result = work(session)
         _settle(session, ledger)
-    except StaleDataError as stale:
-        session.rollback()
-        raise ConflictError(
-            "Somebody else changed this in the meantime. Load it again and repeat your change."
-        ) from stale
+    finally:
+        del session.info["is_working"]
+    return result
+
+
+def _commit_pending(session: Session, ledger: Ledger, *, is_signed: bool) -> None:
+    if session.info.get("is_working"):
+        refuse_unsaved(session)
+    begun: Ledger | None = session.info.get("ledger")
+    try:
+        if begun is None:
+            _open(session, ledger)
+        else:  # by an earlier flush
+            begun.by = ledger.by if is_signed else begun.by
+            begun.cause, begun.key, ledger = ledger.cause, ledger.key, begun
+        _settle(session, ledger)
     except Exception as error:
         session.rollback()
-        if isinstance(error, WorkflowExecutionError) and ledger is not None and ledger.runs:
-            _keep_failed_run(ledger)
+        _explain(ledger, error)
         raise
     _announce(session, ledger)
 
 
 def _open(session: Session, ledger: Ledger) -> None:
+    transactions.begin_write(session)
     session.info["ledger"], session.info["effects"] = ledger, Effects()
     ledger.rules_version = session.info.pop("rules_version", None)
-    transactions.begin_write(session)
 
 
 def _settle(session: Session, ledger: Ledger) -> None:
@@ -107,72 +130,55 @@ def _settle(session: Session, ledger: Ledger) -> None:
         workflow.run(session, ledger)
     if ledger.are_rules_changed:
         workflow.raise_rules_version(session)
-    _write_history(session, ledger)
+    ledger.write(session)
     session.info["effects"].write(session)
     session.info["is_committing"] = True
     try:
         session.commit()
     finally:
-        session.info.pop("is_committing", None)
+        del session.info["is_committing"]
 
 
-def _write_history(session: Session, ledger: Ledger) -> None:
-    connection = session.connection()
-    for model, rows in (
-        (models.Change, ledger.rows),
-        (models.RuleRun, ledger.runs),
-        (models.RuleLook, ledger.looks),
-    ):
-        if rows:
-            connection.execute(insert(model), rows)
-    if ledger.active_deals:
-        table: Any = models.Deal.__table__
-        active = table.update().where(table.c.id.in_(ledger.active_deals))
-        connection.execute(active.values(last_human_activity_at=ledger.at, updated_at=table.c.updated_at))
-
-
-def _keep_failed_run(ledger: Ledger) -> None:
-    """A rule undid the whole change: its failed run is written in a short transaction of its own."""
-    runs = [{**run, "change_set_id": None} for run in ledger.runs if run["outcome"] == "failed"]
-    commit(lambda session: workflow.keep_failures(session, runs), cause="bookkeeping")
+def _explain(ledger: Ledger, error: Exception) -> None:
+    """Leave the failed run of a rule that undid everything; say in words what the database refused."""
+    if isinstance(error, WorkflowExecutionError) and ledger.runs:
+        failed = [{**run, "change_set_id": None} for run in ledger.runs if run["outcome"] == "failed"]
+        commit(lambda session: workflow.keep_failures(session, failed), cause="bookkeeping")
+    elif refusal := transactions.refusal(error):
+        raise refusal from error
 
 
 def _announce(session: Session, ledger: Ledger) -> None:
-    heard = [event for event in ledger.events if event.signal.receivers]
-    for deal in {event.payload["deal"].id: event.payload["deal"] for event in heard}.values():
-        session.refresh(deal)
-    signals.announce(heard)
+    """Tell the subscribers. All is saved: whatever they do, it stays, and the session is as good as before."""
+    heard = [told for told in ledger.events if told.signal.receivers]
+    if not heard:
+        return
+    for deal_id in dict.fromkeys(told.payload["deal"].id for told in heard):
+        session.get(models.Deal, deal_id, populate_existing=True)
+    if not signals.announce(heard) or _unsaved(session):
+        session.rollback()
 
 
-def _refuse_unsaved(session: Session) -> None:
-    unsaved = _unsaved(session)
-    if unsaved:
-        raise UnsavedChangesError(
-            f"The session holds unsaved changes of {unsaved!r}. Save them with changes.commit() first, or make them inside the work."
-        )
+def _checked(key: str | None) -> str | None:
+    return text("idempotency_key", key, most=LONGEST_KEY, required=False, label="The key")
 
 
 def _unsaved(session: Session) -> Any:
-    for record in [
-        *session.new,
-        *session.deleted,
-        *(dirty for dirty in session.dirty if session.is_modified(dirty)),
-    ]:
-        if isinstance(record, TRACKED):
-            return record
+    """The first record whose change is not saved yet; None when there is none."""
+    changed = (dirty for dirty in session.dirty if session.is_modified(dirty))
     ledger: Ledger | None = session.info.get("ledger")
-    return next((touch.record for touch in ledger.touches.values()), None) if ledger and ledger.rows else None
+    flushed = ledger.flushed if ledger else None
+    return next(iter([*session.new, *session.deleted, *changed]), flushed)
 
 
 def _before_flush(session: Session, *_: Any) -> None:
     changed = [*session.new, *session.dirty, *session.deleted]
-    if not any(isinstance(record, (*TRACKED, models.StageChange)) for record in changed):
+    if not changed:
         return
-    if "ledger" not in session.info:
-        _open(session, Ledger())
-    ledger: Ledger = session.info["ledger"]
+    ledger = begin(session)
+    ledger.flushed = ledger.flushed or changed[0]
     workflow.prepare_rules(session, ledger)
-    ledger.note(session)
+    noting.note(session, ledger)
     session.info["effects"].look(session)
 
 

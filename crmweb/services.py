@@ -10,15 +10,13 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crmweb import changes, rights, signals, transactions, workflow
+from crmweb import changes, rights, signals, workflow
 from crmweb.errors import NotFoundError
 from crmweb.extensions import db
-from crmweb.ledger import Ledger, of
 from crmweb.models import Deal, User
 from crmweb.models.types import as_id
 from crmweb.models.user import SYSTEM, Actor
 from crmweb.queries import timeline
-from crmweb.totals import Effects
 
 
 @signals.speak_for
@@ -90,12 +88,8 @@ class WorkflowService:
         Raises WorkflowExecutionError when an action fails.
         """
         session = db.session()
-        transactions.begin_write(session)
         session.flush()
-        if of(session) is None:
-            session.info["ledger"], session.info["effects"] = Ledger(), Effects()
-        ledger = session.info["ledger"]
-        workflow.evaluate(session, ledger, entity_type, trigger_event, record)
+        workflow.evaluate(session, changes.begin(session), entity_type, trigger_event, record)
 
 
 class ActivityService:

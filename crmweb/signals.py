@@ -52,12 +52,15 @@ def speak_for(sender: Any) -> Any:
     return sender
 
 
-def announce(events: Iterable[Event]) -> None:
-    """Send each event to each subscriber, whatever any of them does."""
+def announce(events: Iterable[Event]) -> bool:
+    """Send each event to each subscriber, whatever any of them does; whether all went well."""
+    all_went_well = True
     for event in events:
         for receiver in event.signal.receivers_for(_sender):
             try:
                 receiver(_sender, **event.payload)
             except Exception:
+                all_went_well = False
                 name = getattr(receiver, "__qualname__", repr(receiver))
                 log.exception("The subscriber %s failed on “%s”.", name, event.signal.__doc__)
+    return all_went_well

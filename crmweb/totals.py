@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from crmweb.errors import InvalidStageTransitionError
 from crmweb.models import Deal, Entity, Pipeline, Record, Stage, StageTotal, User
+from crmweb.models.snapshot import changed_columns
 from crmweb.models.stage import NOBODY
 
 
@@ -48,7 +49,7 @@ class Effects:
                 self.pipelines.add(record.pipeline_id)
             elif isinstance(record, Pipeline):
                 self.pipelines.add(record.id)
-            elif isinstance(record, Entity | User) and inspect(record).attrs.name.history.deleted:
+            elif isinstance(record, Entity | User) and "name" in changed_columns(session, record):
                 self.renamed.append(record)
 
     def write(self, session: Session) -> None:

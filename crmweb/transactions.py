@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.orm.exc import StaleDataError
 
 from crmweb import config
+from crmweb.errors import ConflictError, CRMError, FieldError
 
 try:
     import fcntl
@@ -23,6 +24,7 @@ except ImportError:  # a system without it waits by busy_timeout alone
     fcntl = None  # type: ignore[assignment]
 
 RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
+TAKEN = {"email": "e-mail address", "name": "name"}
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -34,8 +36,11 @@ def prepare_engine(engine: Engine) -> None:
     def _pragmas(dbapi: Any, _: Any) -> None:
         dbapi.isolation_level = None
         for pragma in (
-            "journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", f"synchronous={config.settings.sqlite_synchronous}",
-        ):  # fmt: skip
+            "busy_timeout=10000",  # first: switching to WAL may have to wait, too
+            "journal_mode=WAL",
+            "foreign_keys=ON",
+            f"synchronous={config.settings.sqlite_synchronous}",
+        ):
             dbapi.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -57,9 +62,8 @@ def begin_write(session: Session) -> None:
         )
         session.info["gate"] = _enter_gate(session)
         if is_reading:
-            dbapi: Any = session.connection().connection.driver_connection
-            dbapi.execute("ROLLBACK")
-            dbapi.execute("BEGIN IMMEDIATE")
+            for statement in ("ROLLBACK", "BEGIN IMMEDIATE"):
+                session.connection().exec_driver_sql(statement)
         else:
             session.connection(execution_options={"crmweb_write": True})
     session.info["is_writing"] = True
@@ -84,6 +88,29 @@ def is_retryable(error: Exception) -> bool:
         return False
     state = getattr(error.orig, "sqlstate", None)
     return state in RETRIED_STATES or "database is locked" in str(error.orig)
+
+
+def refusal(error: Exception) -> CRMError | None:
+    """What the database refused, in words for people; None when it is another fault."""
+    if isinstance(error, StaleDataError):
+        return ConflictError(
+            "Somebody else changed this in the meantime. Load it again and repeat your change."
+        )
+    if not isinstance(error, IntegrityError):
+        return None
+    text, state = str(error.orig), getattr(error.orig, "sqlstate", None)
+    if state == "23503" or "FOREIGN KEY" in text:
+        return ConflictError("Something that this belongs to is not there any more. Load it again.")
+    if state == "23505" or "UNIQUE" in text:
+        for field in ("email", "name"):
+            if f"{field}_key" in text:
+                return FieldError(
+                    field, f"Somebody has taken this {TAKEN[field]} already. Choose another one."
+                )
+        return ConflictError(
+            "Somebody else saved the same in the meantime. Load it again and repeat your change."
+        )
+    return None
 
 
 def _enter_gate(session: Session) -> int | None:

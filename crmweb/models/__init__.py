@@ -15,5 +15,13 @@ from crmweb.models.workflow_rule import RuleVersion, WorkflowRule
 __all__ = [
     "Activity", "AppState", "Base", "Change", "ChangeSet", "Deal", "Entity", "MoveKey", "Notification", "PasswordLink",
     "Pipeline", "Record", "RuleLook", "RuleRun", "RuleVersion", "Session", "Stage", "StageChange", "StageTotal",
-    "Throttle", "User", "WorkflowRule",
+    "TRACKED", "Throttle", "UNTRACKED", "User", "WorkflowRule",
 ]  # fmt: skip
+
+TRACKED: tuple[type[Record], ...] = (Pipeline, Stage, Deal, Entity, Activity, WorkflowRule, User)
+"""Their changes are the history."""
+UNTRACKED: tuple[type[Base], ...] = (
+    AppState, Change, ChangeSet, MoveKey, Notification, PasswordLink, RuleLook, RuleRun, RuleVersion, Session,
+    StageChange, StageTotal, Throttle,
+)  # fmt: skip
+"""They are history themselves, or follow from it, or are of no interest to it."""

@@ -22,9 +22,10 @@ from sqlalchemy.orm import Session
 from crmweb import changes, clock, config, totals
 from crmweb.errors import CRMError
 from crmweb.extensions import db
-from crmweb.ledger import UNTRACKED_FIELDS, WHOLE, encode
+from crmweb.ledger import WHOLE
 from crmweb.models import Change, ChangeSet, Deal, Entity, Stage, StageChange, User
 from crmweb.models.placing import GAP
+from crmweb.models.snapshot import UNTRACKED_FIELDS, encode
 from crmweb.models.stage import NOBODY
 from crmweb.models.types import new_id
 from crmweb.seeds import pipelines

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from crmweb import clock, config
 from crmweb.errors import FieldError
-from crmweb.ledger import Ledger, changed_columns
+from crmweb.ledger import Ledger
 from crmweb.models import RuleRun, RuleVersion, WorkflowRule
 from crmweb.models.base import choice
+from crmweb.models.snapshot import changed_columns
 from crmweb.models.workflow_rule import DEFINITION, TRIGGERS
 from crmweb.workflow import checking, rounds
 from crmweb.workflow.compiled import raise_rules_version, rules_of

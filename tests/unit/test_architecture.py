@@ -19,7 +19,7 @@ LAYERS = (
     ("clock", "config", "errors", "passwords", "signals"),
     ("models",),
     ("extensions",),
-    ("ledger", "queries", "rights", "throttles", "totals", "transactions"),
+    ("ledger", "noting", "queries", "rights", "throttles", "totals", "transactions"),
     ("workflow",),
     ("changes",),
     ("backup", "doctor", "sign_in", "undo"),

@@ -1,0 +1,130 @@
+"""Before each flush, the ledger notes what it will do to tracked records, because a flush empties `session.dirty`.
+
+What follows from being noted is set here, too: a deal's version, who signs an activity or a step, the events to tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import Session
+
+from crmweb.errors import PermissionDeniedError
+from crmweb.ledger import WHOLE, Ledger, rule_label
+from crmweb.models import TRACKED, Activity, Deal, Record, StageChange
+from crmweb.models.snapshot import changed_columns, encode, snapshot
+from crmweb.signals import CRMLifecycleEvent, Event
+
+
+def note(session: Session, ledger: Ledger) -> None:
+    """Write down everything that the coming flush will do to tracked records.
+
+    Raises PermissionDeniedError for what is never edited or removed, InvalidStageTransitionError for a new deal in a
+    stage that takes none.
+    """
+    for record in _as_added(session.new):
+        if isinstance(record, TRACKED):
+            if isinstance(record, Deal):
+                record.arrive(session)
+            _note_new(ledger, record)
+    for record in sorted(
+        (entry for entry in session.dirty if isinstance(entry, TRACKED)), key=lambda entry: entry.id
+    ):
+        if session.is_modified(record):
+            _note_changed(session, ledger, record)
+    for record in session.deleted:
+        if isinstance(record, TRACKED):
+            raise PermissionDeniedError(f"{record!r} is never removed: mark it as deleted, or archive it.")
+    for step in _as_added(session.new):
+        if isinstance(step, StageChange):
+            _number(ledger, step)
+            _tell(ledger, step)
+
+
+def _as_added(records: Any) -> list[Any]:
+    return sorted(records, key=lambda record: inspect(record).insert_order or 0)
+
+
+def _note_new(ledger: Ledger, record: Record) -> None:
+    ledger.touch(record, "create")
+    if isinstance(record, Deal):
+        record.version = ledger.versions[record.id] = 1
+        record.last_human_activity_at = ledger.at if ledger.is_human else None
+    elif isinstance(record, Activity):
+        _sign(ledger, record)
+        if ledger.is_human and record.deal_id and not record.is_audit:
+            ledger.active_deals.add(record.deal_id)
+    ledger.add(record, WHOLE, None, snapshot(record))
+
+
+def _note_changed(session: Session, ledger: Ledger, record: Record) -> None:
+    changed = changed_columns(session, record)
+    if not changed:
+        return
+    if "deleted_at" in changed:
+        is_gone = record.deleted_at is not None  # type: ignore[attr-defined]
+        touch, whole = ledger.touch(record, "delete" if is_gone else "create"), snapshot(record)
+        ledger.add(record, WHOLE, whole if is_gone else None, None if is_gone else whole)
+    else:
+        touch = ledger.touch(record, "update")
+    for name, (old, new) in changed.items():
+        if touch.trigger != "create":
+            touch.before.setdefault(name, old)
+        if name != "deleted_at":
+            ledger.add(record, name, encode(old), encode(new))
+    if isinstance(record, Deal):
+        _note_deal(ledger, record)
+    elif isinstance(record, Activity):
+        _note_activity(ledger, record)
+
+
+def _note_deal(ledger: Ledger, deal: Deal) -> None:
+    if deal.id not in ledger.versions:
+        deal.version += 1
+        ledger.versions[deal.id] = deal.version
+    if ledger.is_human:
+        deal.last_human_activity_at = ledger.at
+
+
+def _note_activity(ledger: Ledger, activity: Activity) -> None:
+    if activity.is_audit:
+        raise PermissionDeniedError("The note of a move is never edited or deleted.")
+    if ledger.is_human and activity.deal_id:
+        ledger.active_deals.add(activity.deal_id)
+
+
+def _sign(ledger: Ledger, activity: Activity) -> None:
+    """An activity without an author gets the change set's, or the rule that made it."""
+    if ledger.rule is not None:
+        activity.rule_run_id, activity.rule_name = ledger.rule_run, ledger.rule.name
+    if activity.author_id is None and activity.by_label is None:
+        if ledger.rule is None:
+            activity.author_id, activity.by_label = ledger.author
+        else:
+            activity.by_label = rule_label(ledger.rule.name, ledger.by)
+
+
+def _number(ledger: Ledger, step: StageChange) -> None:
+    """Give the step its place in the deal's history, and its author."""
+    deal = step.deal
+    step.change_set_id, step.deal_version = ledger.id, ledger.versions[deal.id]
+    step.step = ledger.steps[deal.id] = ledger.steps.get(deal.id, -1) + 1
+    if ledger.rule is not None:
+        step.cause, step.by_id, step.by_label = "rule", ledger.by.id, rule_label(ledger.rule.name, ledger.by)
+        return
+    step.cause = ledger.cause
+    if step.by_id is None and step.by_label is None:
+        step.by_id, step.by_label = ledger.author
+
+
+def _tell(ledger: Ledger, step: StageChange) -> None:
+    """Keep the events of a move until the COMMIT; a new deal tells nothing."""
+    if step.from_stage is None:
+        return
+    who = {"deal": step.deal, "user_email": ledger.by.email}
+    stages = {"old_stage": step.from_stage, "new_stage": step.to_stage}
+    ledger.events.append(Event(CRMLifecycleEvent.ON_DEAL_STAGE_CHANGE, {**who, **stages}))
+    closing = {"closed_won": CRMLifecycleEvent.ON_DEAL_WON, "closed_lost": CRMLifecycleEvent.ON_DEAL_LOST}
+    if step.to_stage.status in closing:
+        ledger.events.append(Event(closing[step.to_stage.status], who))
