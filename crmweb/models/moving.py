@@ -33,7 +33,7 @@ def is_repeated(session: Session, deal: Deal, key: str, stage_id: UUID) -> bool:
         raise FieldError("idempotency_key", f"The key has {len(key)} characters; at most {LONGEST_KEY} fit.")
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     taken = dialect.insert(MoveKey).values(deal_id=deal.id, key=key, stage_id=stage_id, at=clock.now())
-    if session.connection().execute(taken.on_conflict_do_nothing()).rowcount:
+    if session.connection().execute(taken.on_conflict_do_nothing().returning(MoveKey.key)).first():
         return False
     known = select(MoveKey.stage_id).where(MoveKey.deal_id == deal.id, MoveKey.key == key)
     if session.scalar(known) != stage_id:

@@ -68,10 +68,10 @@ def load(session: Session, deal_id: UUID) -> DealDetail:
     row = session.execute(
         select(
             Deal.id, Deal.name, Deal.amount, Deal.currency, Deal.entity_id, Entity.name.label("entity_name"),
-            Entity.phone, Entity.email, Deal.assigned_to_id, owner.name.label("owner_name"), Deal.expected_close_date,
+            Entity.phone.label("entity_phone"), Entity.email.label("entity_email"), Deal.assigned_to_id.label("owner_id"), owner.name.label("owner_name"), Deal.expected_close_date,
             Deal.closed_date, Deal.status, Deal.lost_reason, Deal.custom_fields, Deal.created_at, Deal.updated_at,
             Deal.version, Deal.stage_entered_at, Stage.pipeline_id, Pipeline.name.label("pipeline_name"),
-            Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"), Stage.color, Stage.probability,
+            Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"), Stage.color.label("stage_color"), Stage.probability,
         )
         .join(Entity, Entity.id == Deal.entity_id)
         .join(Stage, Stage.id == Deal.stage_id)
@@ -82,9 +82,8 @@ def load(session: Session, deal_id: UUID) -> DealDetail:
     if row is None:
         raise NotFoundError("This deal is not there any more.")
     chance = Decimal(str(row.probability)) / 100
-    values: list[Any] = list(row)
-    values[14] = dict(row.custom_fields or {})
-    return DealDetail(*values, None if row.amount is None else row.amount * chance)
+    values = {**row._mapping, "custom_fields": dict(row.custom_fields or {})}
+    return DealDetail(**values, weighted=None if row.amount is None else row.amount * chance)
 
 
 def stages(session: Session, pipeline_id: UUID) -> list[Any]:
@@ -102,9 +101,10 @@ def steps(session: Session, deal: DealDetail) -> list[StageStep]:
             .where(StageChange.deal_id == deal.id, StageChange.from_stage_id.is_not(None))
             .group_by(StageChange.from_stage_id)
         ).all()
-    )  # type: ignore[arg-type]
+    )
     since = int((clock.now() - deal.stage_entered_at).total_seconds())
-    spent[deal.stage_id] = int(spent.get(deal.stage_id) or 0) + max(0, since)
+    spent[deal.stage_id] = spent.get(deal.stage_id) or 0
+    spent[deal.stage_id] += max(0, since)
     found, state = [], "passed"
     for row in stages(session, deal.pipeline_id):
         if row.id == deal.stage_id:
@@ -113,7 +113,5 @@ def steps(session: Session, deal: DealDetail) -> list[StageStep]:
             state = "ahead"
         seconds = spent.get(row.id)
         passed = "passed" if deal.status != "closed_lost" or seconds is not None else "ahead"
-        found.append(
-            StageStep(*row, passed if state == "passed" else state, None if seconds is None else int(seconds))
-        )
+        found.append(StageStep(**row._mapping, state=passed if state == "passed" else state, seconds=seconds))
     return found

@@ -70,7 +70,8 @@ def _items(
     owner = aliased(User)
     query: Any = (
         select(
-            Activity.id, Activity.type, Activity.kind, Activity.subject, Activity.description, Activity.author_id, User.name.label("author"),
+            Activity.id, Activity.type, Activity.kind, Activity.subject, Activity.description, Activity.author_id,
+            User.name.label("author"),
             Activity.by_label, Activity.rule_name, Activity.created_at, Activity.deal_id, Deal.name.label("deal"),
             owner.name.label("owner"), Activity.due_at, Activity.completed_at,
         )
@@ -91,8 +92,8 @@ def _items(
 
 def _item(row: Any) -> TimelineItem:
     return TimelineItem(
-        row.id, row.kind or row.type, row.subject, row.description, row.author_id, row.author, row.by_label, row.rule_name,
-        row.created_at, row.deal_id, row.deal, row.owner, row.due_at, row.completed_at,
+        row.id, row.kind or row.type, row.subject, row.description, row.author_id, row.author, row.by_label,
+        row.rule_name, row.created_at, row.deal_id, row.deal, row.owner, row.due_at, row.completed_at,
     )  # fmt: skip
 
 

@@ -9,22 +9,23 @@ from urllib.parse import parse_qs
 from uuid import UUID
 
 from babel.numbers import get_currency_name
-from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from crmweb import changes, clock, ledger, rights
+from crmweb import changes, clock, ledger, rights, sign_in
 from crmweb.errors import ConflictError, CRMError, PermissionDeniedError, WorkflowExecutionError
 from crmweb.extensions import db
 from crmweb.forms.moves import MoveForm, pairs
 from crmweb.models import Deal
 from crmweb.queries import board as boards
 from crmweb.queries import deals
-from crmweb.queries.board import Board, Filter
+from crmweb.queries.board import Board
 from crmweb.queries.deals import DealDetail
+from crmweb.queries.lanes import Filter
 from crmweb.web import deals as deal_pages
 from crmweb.web import filters
-from crmweb.web.access import Person, access, me
+from crmweb.web.access import Person, access, me, this_sign_in
 from crmweb.web.htmx import is_htmx, tagged
 
 bp = Blueprint("board", __name__)
@@ -61,8 +62,8 @@ def home() -> BaseResponse | str:
     choices = boards.choices(db.session())
     if not choices:
         return render_template("board/none.html")
-    seen = getattr(g, "board_id", None)
-    chosen = seen if seen in {id for id, _ in choices} else choices[0][0]
+    seen = this_sign_in().board_id
+    chosen = seen if seen in dict(choices) else choices[0][0]
     return redirect(url_for(".show", pipeline_id=chosen), code=303)
 
 
@@ -75,6 +76,7 @@ def show(pipeline_id: UUID) -> str:
     board = boards.fill(session, boards.load(session, pipeline_id, view.filter, person.id, view.query))
     if is_htmx():
         return render_template("board/_filtered.html", board=board, may_move=_may_move(person))
+    sign_in.notice_board(this_sign_in(), pipeline_id)
     board.pipelines.extend(boards.choices(session))
     panel = deal_pages.open_panel(view.deal_id, person)
     return render_template("board/show.html", board=board, may_move=_may_move(person), **panel)
@@ -111,8 +113,8 @@ def stage(deal_id: UUID) -> BaseResponse | tuple[str, int] | str:
     heard: dict[str, Any] = {}
 
     def work(session: Session) -> Any:
-        heard["ledger"] = ledger.of(session)
         deal = Deal.locked(session, deal_id)
+        heard.update(ledger=ledger.of(session), deal=deal)
         rights.require_edit_deal(person, deal)
         return deal.move_to(by=person, **wanted)
 
@@ -125,7 +127,7 @@ def stage(deal_id: UUID) -> BaseResponse | tuple[str, int] | str:
         return _refused(seen, form, refusal, person)
     if not is_htmx():
         return redirect(_card_url(seen), code=303)
-    touched = {move.old_stage_id, move.new_stage_id, seen.stage_id}
+    touched = {move.old_stage_id, move.new_stage_id, heard["deal"].stage_id}
     return _columns(
         "board/_moved.html", seen.pipeline_id, person, touched, moved=deal_id, runs=heard["ledger"].runs
     )
@@ -138,8 +140,12 @@ def _refused(seen: DealDetail, form: MoveForm, refusal: CRMError, person: Person
     if not is_htmx():
         typed = {"chosen": form.stage_id.data, "note": form.note.data, "lost_reason": form.lost_reason.data}
         return deal_pages.move_form(deal, f"{fact} {meaning}".strip(), **typed), refusal.status
-    touched = {seen.stage_id, deal.stage_id, *([form.stage_id.data] if form.stage_id.data else [])}
-    context = {"message": fact, "meaning": meaning, "deal_url": url_for("deals.show", deal_id=deal.id)}
+    touched = {seen.stage_id, deal.stage_id, form.from_stage_id.data, form.stage_id.data}
+    context: dict[str, Any] = {
+        "message": fact,
+        "meaning": meaning,
+        "deal_url": url_for("deals.show", deal_id=deal.id),
+    }
     return _columns("board/_refused.html", seen.pipeline_id, person, touched, **context), refusal.status
 
 
@@ -162,7 +168,7 @@ def _words(refusal: CRMError, person: Person) -> tuple[str, str]:
 
 
 def _columns(
-    template: str, pipeline_id: UUID, person: Person, touched: set[UUID] | None = None, *,
+    template: str, pipeline_id: UUID, person: Person, touched: set[UUID | None] | None = None, *,
     moved: UUID | None = None, runs: Any = (), **context: Any,
 ) -> str:  # fmt: skip
     """Partials of the columns that changed, at the number of cards that the page shows, under its view.
@@ -193,10 +199,7 @@ def _said(board: Board, deal_id: UUID, person: Person, runs: Any) -> str:
     for column in board.columns:
         for place, card in enumerate(column.cards, 1):
             if card.id == deal_id:
-                sums = " and ".join(
-                    f"{filters.number(money.amount, person.locale)} {get_currency_name(money.currency, money.amount, locale='en')}"
-                    for money in column.totals
-                )
+                sums = " and ".join(_spoken(money, person.locale) for money in column.totals)
                 total = f" Total {sums}." if sums else ""
                 acted = sum(run["outcome"] == "acted" for run in runs)
                 rules = f" {acted} rule{'s' if acted > 1 else ''} acted." if acted else ""
@@ -204,6 +207,11 @@ def _said(board: Board, deal_id: UUID, person: Person, runs: Any) -> str:
                     f"{card.name} moved to {column.name}, position {place} of {column.count}.{total}{rules}"
                 )
     return "Moved. The deal is not among the cards shown."
+
+
+def _spoken(money: boards.Money, locale: str) -> str:
+    """A sum as it is read out: "1,382,000 euros"."""
+    return f"{filters.number(money.amount, locale)} {get_currency_name(money.currency, money.amount, locale='en')}"
 
 
 def _failures(runs: Any) -> list[str]:

@@ -1,0 +1,102 @@
+"""The SQL of a board's lanes: sums under a chosen, and the first cards of several stages in one statement."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union_all
+from sqlalchemy.orm import Session
+
+from crmweb.models import Deal, Entity, StageTotal, User
+
+Sums = dict[str, tuple[int, Decimal]]
+"""Currency → number of deals and their money."""
+
+
+class Filter(NamedTuple):
+    """What narrows a board. `owner_id`: the viewer's own deals only."""
+
+    text: str = ""
+    mine: bool = False
+    owner_id: UUID | None = None
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self.text or self.mine)
+
+
+NO_FILTER = Filter()
+
+
+NO_FILTER = Filter()
+
+
+def sums(
+    session: Session, stage_ids: list[UUID], chosen: Filter, viewer_id: UUID | None
+) -> tuple[dict[UUID, Sums], dict[UUID, int]]:
+    """Per stage: currency → count and money, under the filter; and how many deals are the viewer's without it."""
+    mine: dict[UUID, int] = defaultdict(int)
+    found: dict[UUID, Sums] = defaultdict(dict)
+
+    def add(stage_id: UUID, currency: str, count: int, amount: Decimal) -> None:
+        had = found[stage_id].get(currency, (0, Decimal(0)))
+        found[stage_id][currency] = (had[0] + count, had[1] + (amount or Decimal(0)))
+
+    totals = select(StageTotal).where(StageTotal.stage_id.in_(stage_ids), StageTotal.deal_count > 0)
+    for row in session.execute(totals.with_only_columns(*StageTotal.__table__.columns)):
+        if row.owner_id == viewer_id:
+            mine[row.stage_id] += row.deal_count
+        if not chosen.text and (not chosen.mine or row.owner_id == chosen.owner_id):
+            add(row.stage_id, row.currency, row.deal_count, row.amount_sum)
+    if chosen.text:
+        query = select(
+            Deal.stage_id, Deal.currency, func.count().label("deals"), func.sum(Deal.amount).label("amount")
+        )
+        query = query.join(Entity, Entity.id == Deal.entity_id).where(
+            Deal.stage_id.in_(stage_ids), Deal.deleted_at.is_(None), _passes(chosen)
+        )
+        for row in session.execute(query.group_by(Deal.stage_id, Deal.currency)):
+            add(row.stage_id, row.currency, row.deals, row.amount)
+    return found, mine
+
+
+def first(stage_id: UUID, chosen: Filter, limit: int) -> Select[Any]:
+    """The keys of a stage's first cards. Only keys, so that the names are looked up for the shown ones alone."""
+    lane = select(Deal.id.label("deal_id")).where(Deal.stage_id == stage_id, Deal.deleted_at.is_(None))
+    if chosen.mine:
+        lane = lane.where(Deal.assigned_to_id == chosen.owner_id)
+    if chosen.text:
+        lane = lane.join(Entity, Entity.id == Deal.entity_id).where(_passes(chosen))
+    return lane.order_by(Deal.position, Deal.id).limit(limit)
+
+
+def rows(session: Session, lanes: list[Select[Any]]) -> list[Any]:
+    """The cards of all `lanes` in one statement, in the lanes' order."""
+    parts = [select(lane.subquery().c.deal_id) for lane in lanes]
+    keys = (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
+    query = (
+        select(
+            Deal.id, Deal.name, Deal.entity_id, Entity.name.label("entity_name"), Deal.amount, Deal.currency,
+            Deal.assigned_to_id, User.name.label("owner_name"), Deal.expected_close_date, Deal.closed_date, Deal.status,
+            Deal.lost_reason, Deal.stage_entered_at, Deal.version, Deal.stage_id, Deal.position,
+        )
+        .join_from(keys, Deal, Deal.id == keys.c.deal_id)
+        .join(Entity, Entity.id == Deal.entity_id)
+        .outerjoin(User, User.id == Deal.assigned_to_id)
+        .order_by(Deal.stage_id, Deal.position, Deal.id)
+    )  # fmt: skip
+    return list(session.execute(query))
+
+
+def _passes(chosen: Filter) -> ColumnElement[bool]:
+    """The filter's conditions on Deal joined with Entity."""
+    conditions: list[ColumnElement[bool]] = [true()]
+    if chosen.mine:
+        conditions.append(Deal.assigned_to_id == chosen.owner_id)
+    for word in chosen.text.casefold().split():
+        named = (key.contains(word, autoescape=True) for key in (Deal.name_key, Entity.name_key))
+        conditions.append(or_(*named))
+    return and_(*conditions)
