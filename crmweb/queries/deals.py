@@ -68,10 +68,12 @@ def load(session: Session, deal_id: UUID) -> DealDetail:
     row = session.execute(
         select(
             Deal.id, Deal.name, Deal.amount, Deal.currency, Deal.entity_id, Entity.name.label("entity_name"),
-            Entity.phone.label("entity_phone"), Entity.email.label("entity_email"), Deal.assigned_to_id.label("owner_id"), owner.name.label("owner_name"), Deal.expected_close_date,
+            Entity.phone.label("entity_phone"), Entity.email.label("entity_email"),
+            Deal.assigned_to_id.label("owner_id"), owner.name.label("owner_name"), Deal.expected_close_date,
             Deal.closed_date, Deal.status, Deal.lost_reason, Deal.custom_fields, Deal.created_at, Deal.updated_at,
             Deal.version, Deal.stage_entered_at, Stage.pipeline_id, Pipeline.name.label("pipeline_name"),
-            Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"), Stage.color.label("stage_color"), Stage.probability,
+            Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"),
+            Stage.color.label("stage_color"), Stage.probability,
         )
         .join(Entity, Entity.id == Deal.entity_id)
         .join(Stage, Stage.id == Deal.stage_id)
@@ -103,8 +105,7 @@ def steps(session: Session, deal: DealDetail) -> list[StageStep]:
         ).all()
     )
     since = int((clock.now() - deal.stage_entered_at).total_seconds())
-    spent[deal.stage_id] = spent.get(deal.stage_id) or 0
-    spent[deal.stage_id] += max(0, since)
+    spent[deal.stage_id] = (spent.get(deal.stage_id) or 0) + max(0, since)
     found, state = [], "passed"
     for row in stages(session, deal.pipeline_id):
         if row.id == deal.stage_id:
