@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
+from math import isfinite
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -16,6 +18,7 @@ ENTITY_TYPES = ("Deal", "Entity", "Activity")
 TRIGGERS = ("create", "update", "delete")
 FIRES = ("every_time", "becomes_true")
 ON_FAILURE = ("keep", "undo")
+DEEPEST = 4
 DEFINITION = (
     "name",
     "entity_type",
@@ -132,7 +135,26 @@ class WorkflowRule(Record):
     def _parts(self, name: str, value: Any) -> list[dict[str, Any]]:
         if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
             raise FieldError(name, f"The {name} are a list.")
+        return [_plain(name, part) for part in value]
+
+
+def _plain(name: str, value: Any, depth: int = 0) -> Any:
+    """`value` as JSON keeps it: decimals and ids as text, days and times ISO 8601, a record as its id."""
+    if isinstance(value, dict | list | tuple) and depth < DEEPEST:
+        if isinstance(value, dict):
+            return {str(key): _plain(name, part, depth + 1) for key, part in value.items()}
+        return [_plain(name, part, depth + 1) for part in value]
+    if isinstance(value, Record):
+        return str(value.id)
+    if isinstance(value, Decimal | UUID):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str) and "\x00" in value:
+        raise FieldError(name, "The value contains a character that cannot be stored.")
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value)):
         return value
+    raise FieldError(name, f"A rule cannot keep a {type(value).__name__} like this one.")
 
 
 class RuleVersion(Base):

@@ -33,10 +33,8 @@ def run(session: Session, ledger: Ledger) -> None:
     """
     if not any(type(touch.record) in WATCHED for touch in ledger.touches.values()):
         return
-    rules = rules_of(session, ledger.rules_version)
-    if rules:
-        limits = rounds.Limits(config.settings.rule_rounds, config.settings.rule_actions)
-        rounds.run(rules, Live(session, ledger), _progress(ledger), limits)
+    if rules := _rules(session, ledger):
+        rounds.run(rules, Live(session, ledger), _progress(ledger), _limits())
         session.flush()
 
 
@@ -48,12 +46,11 @@ def evaluate(session: Session, ledger: Ledger, entity_type: str, trigger: str, r
     choice("trigger_event", trigger, TRIGGERS)
     if record.id not in ledger.touches:
         ledger.note_look(record)
-    strict = tuple(replace(rule, on_failure="undo") for rule in rules_of(session, ledger.rules_version))
+    strict = tuple(replace(rule, on_failure="undo") for rule in _rules(session, ledger))
     progress = _progress(ledger)
     progress.number = max(progress.number, 1)
-    limits = rounds.Limits(config.settings.rule_rounds, config.settings.rule_actions)
     occasion = rounds.Occasion(record.id, name, trigger)
-    rounds.look(strict, Live(session, ledger, is_strict=True), progress, limits, occasion)
+    rounds.look(strict, Live(session, ledger, is_strict=True), progress, _limits(), occasion)
 
 
 def prepare_rules(session: Session, ledger: Ledger) -> None:
@@ -62,7 +59,7 @@ def prepare_rules(session: Session, ledger: Ledger) -> None:
         ledger.are_rules_changed = True
         checking.check(session, rule)
         checking.check_limit(session, rule)
-        if rule.order is None:
+        if rule.__dict__.get("order") is None:
             rule.order = _next_order(session, rule)
         _keep_version(session, rule)
     for rule in [
@@ -85,6 +82,14 @@ def keep_failures(session: Session, runs: list[dict[str, Any]]) -> None:
         count_failure(session, row["rule_id"], row["error"])
 
 
+def _rules(session: Session, ledger: Ledger) -> tuple[rounds.Rule, ...]:
+    return rules_of(session, ledger.rules_version, are_changing=ledger.are_rules_changed)
+
+
+def _limits() -> rounds.Limits:
+    return rounds.Limits(config.settings.rule_rounds, config.settings.rule_actions)
+
+
 def _progress(ledger: Ledger) -> rounds.Progress:
     if ledger.progress is None:
         ledger.progress = rounds.Progress()
@@ -104,7 +109,7 @@ def _next_order(session: Session, rule: WorkflowRule) -> int:
         for other in session.new
         if isinstance(other, WorkflowRule)
         and other.entity_type == rule.entity_type
-        and other.order is not None
+        and other.__dict__.get("order") is not None
     ]
     return max([last, *taken]) + 1
 

@@ -1,15 +1,14 @@
 """The actions of rules.
 
 To add one: a class under `@action` with `check` (is the configuration right for this entity type and trigger? raises
-FieldError) and `do` (carry it out on the record, return what it did, in words). `settings` names its configuration, from
-which the form follows. Texts may hold `{deal.name}`-style placeholders from the catalog, nothing more.
+FieldError), `do` (carry it out on the record) and `would_act`. `settings` names its configuration: what is not named
+is refused. What `do` answers is kept in the run's log; `queries.runs` says it in words.
 """
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -19,46 +18,13 @@ from crmweb import clock
 from crmweb.errors import FieldError
 from crmweb.models import Activity, Deal, Entity, Notification, Stage, User
 from crmweb.models.base import text
+from crmweb.models.custom import custom_fields
 from crmweb.models.types import as_id
-from crmweb.models.user import Actor
 from crmweb.workflow import catalog, kinds
-from crmweb.workflow.snapshots import Reader
+from crmweb.workflow.doing import ACTIONS, Config, Doing, Done, action
+from crmweb.workflow.texts import check_text, fill
 
-PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_ -]+)+)\}")
-
-
-class Doing(NamedTuple):
-    """What an action works with. `run_id` names the rule's run, `rule` is compiled, `by` signs what it makes."""
-
-    session: Session
-    record: Any
-    entity_type: str
-    rule: Any
-    run_id: UUID
-    by: Actor
-    reader: Reader
-
-
-class Action(Protocol):
-    words: str
-    settings: tuple[str, ...]
-
-    def check(self, session: Session, entity_type: str, trigger: str, config: dict[str, Any]) -> None: ...
-    def do(self, doing: Doing, config: dict[str, Any]) -> tuple[Any, list[UUID]]:
-        """What it did (None: no effect) and the ids of the records made or changed."""
-
-    def would_act(self, doing: Doing, config: dict[str, Any]) -> bool: ...
-
-
-ACTIONS: dict[str, Action] = {}
-
-
-def action(name: str) -> Any:
-    def register(kind: type[Action]) -> type[Action]:
-        ACTIONS[name] = kind()
-        return kind
-
-    return register
+__all__ = ["ACTIONS"]
 
 
 @action("update_field")
@@ -68,21 +34,25 @@ class UpdateField:
     words = "change a field"
     settings = ("field_name", "value")
 
-    def check(self, session: Session, entity_type: str, trigger: str, config: dict[str, Any]) -> None:
+    def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         if trigger == "delete":
             raise FieldError("action_type", "A deleted record cannot be changed.")
-        entry = catalog.writable(entity_type, config.get("field_name"))
+        if not config.get("field_name"):
+            raise FieldError("field_name", "Choose the field to change.")
+        entry = catalog.writable(entity_type, config["field_name"])
         value = kinds.typed(entry.kind, config.get("value"), "value", entry.choices)
         if value is None and entry.is_required:
             raise FieldError("value", f"{entry.label} cannot be empty.")
-        if isinstance(value, kinds.Ref) and catalog.target(session, entry.kind, value.id) is None:
+        if isinstance(value, kinds.Ref) and not _is_there(catalog.target(session, entry.kind, value.id)):
             raise FieldError("value", f"{entry.label}: this choice is not there any more.")
-        self._probe(entity_type, entry, value)
+        if isinstance(value, str):
+            check_text(entity_type, "value", value)
+        self._probe(entity_type, entry, value, config.get("value"))
 
-    def do(self, doing: Doing, config: dict[str, Any]) -> tuple[Any, list[UUID]]:
+    def do(self, doing: Doing, config: Config) -> Done:
         entry = catalog.writable(doing.entity_type, config.get("field_name"))
-        value, old = self._value(entry, config), doing.reader.value(entry)
-        if not self._differs(old, value):
+        value, old = self._value(doing, entry, config), doing.reader.value(entry)
+        if not _differs(old, value):
             return None, []
         record = doing.reader.holder(entry)
         if record is None:
@@ -94,34 +64,26 @@ class UpdateField:
             setattr(record, entry.column.removesuffix("_id"), _chosen(doing.session, entry.kind, value.id))
         else:
             setattr(record, entry.column, value)
-        shown = (None if kinds.is_missing(each) else kinds.text(each) for each in (old, value))
-        return {"field": entry.key, **dict(zip(("old", "new"), shown, strict=True))}, [record.id]
+        shown = (None if kinds.is_missing(each) else kinds.brief(kinds.shown(each)) for each in (old, value))
+        return {"label": entry.label, "field": entry.key, **dict(zip(("old", "new"), shown, strict=True))}, [
+            record.id
+        ]
 
-    def would_act(self, doing: Doing, config: dict[str, Any]) -> bool:
+    def would_act(self, doing: Doing, config: Config) -> bool:
         entry = catalog.writable(doing.entity_type, config.get("field_name"))
-        return self._differs(doing.reader.value(entry), self._value(entry, config))
+        return _differs(doing.reader.value(entry), self._value(doing, entry, config))
 
-    def _value(self, entry: catalog.Field, config: dict[str, Any]) -> Any:
-        return kinds.typed(entry.kind, config.get("value"), "value", entry.choices)
+    def _value(self, doing: Doing, entry: catalog.Field, config: Config) -> Any:
+        value = kinds.typed(entry.kind, config.get("value"), "value", entry.choices)
+        return fill(value, doing.reader).strip() if entry.kind == kinds.TEXT and value else value
 
-    def _differs(self, old: Any, new: Any) -> bool:
-        if kinds.is_missing(old) or kinds.is_missing(new):
-            return kinds.is_missing(old) != kinds.is_missing(new)
-        return bool(old != new) or type(old) is not type(new)
-
-    def _probe(self, entity_type: str, entry: catalog.Field, value: Any) -> None:
+    def _probe(self, entity_type: str, entry: catalog.Field, value: Any, written: Any) -> None:
         """Let the model's own check speak now, not at the first run."""
-        if entry.kind in (kinds.CUSTOM, *kinds.REFERENCES):
-            return
-        model = Entity if entry.path == "entity" else catalog.MODELS[entity_type]
-        setattr(model(), entry.column, value)
-
-
-def _chosen(session: Session, kind: str, id: UUID) -> Any:
-    found = catalog.target(session, kind, id)
-    if found is None or (isinstance(found, User) and not found.is_active):
-        raise FieldError("value", "The person chosen is not active any more.")
-    return found
+        if entry.kind == kinds.CUSTOM:
+            custom_fields({catalog.custom_name(entry): written})
+        elif entry.kind not in kinds.REFERENCES:
+            model = Entity if entry.path == "entity" else catalog.MODELS[entity_type]
+            setattr(model(), entry.column, value)
 
 
 @action("create_activity")
@@ -131,31 +93,31 @@ class CreateActivity:
     words = "add a note or a task"
     settings = ("type", "subject", "description", "due_in_days")
 
-    def check(self, session: Session, entity_type: str, trigger: str, config: dict[str, Any]) -> None:
+    def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         if trigger == "delete" and entity_type == "Entity":
             raise FieldError("action_type", "A deleted contact has nothing left to add an activity to.")
         if config.get("type", "note") not in ("note", "task"):
             raise FieldError("type", "A rule adds a note or a task.")
         for name, most in (("subject", 300), ("description", 20_000)):
             check_text(entity_type, name, text(name, config.get(name), most=most, required=name == "subject"))
-        due = config.get("due_in_days")
-        if due not in (None, "") and (isinstance(due, bool) or not str(due).isdigit() or int(due) > 3650):
-            raise FieldError("due_in_days", "A whole number of days, 0 to 3650.")
+        if config.get("due_in_days") not in (None, "") and config.get("type") != "task":
+            raise FieldError("due_in_days", "A note is never due; a task is.")
+        _days(config)
 
-    def do(self, doing: Doing, config: dict[str, Any]) -> tuple[Any, list[UUID]]:
+    def do(self, doing: Doing, config: Config) -> Done:
         deal, entity = self._home(doing)
-        due = config.get("due_in_days")
+        days = _days(config)
         made = Activity(
             type=config.get("type", "note"), deal=deal, entity=entity,
-            subject=fill(config["subject"], doing.reader)[:300],
-            description=fill(config.get("description") or "", doing.reader) or None,
+            subject=fill(config["subject"], doing.reader).strip()[:300] or doing.rule.name,
+            description=fill(config.get("description") or "", doing.reader)[:20_000] or None,
             assigned_to_id=doing.record.assigned_to_id,
-            due_at=clock.now() + timedelta(days=int(due)) if due not in (None, "") else None,
+            due_at=None if days is None else clock.now() + timedelta(days=days),
         )  # fmt: skip
         doing.session.add(made)
         return {"activity": str(made.id), "type": made.type, "subject": made.subject}, [made.id]
 
-    def would_act(self, doing: Doing, config: dict[str, Any]) -> bool:
+    def would_act(self, doing: Doing, config: Config) -> bool:
         return True
 
     def _home(self, doing: Doing) -> tuple[Deal | None, Entity | None]:
@@ -177,38 +139,34 @@ class SendNotification:
     words = "notify"
     settings = ("to", "message")
 
-    def check(self, session: Session, entity_type: str, trigger: str, config: dict[str, Any]) -> None:
+    def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         to = config.get("to") or "owner"
-        if to not in ("owner", "managers", "admins") and session.get(User, as_id(to, "to")) is None:
+        if to not in ("owner", "managers", "admins") and not _is_there(session.get(User, as_id(to, "to"))):
             raise FieldError("to", "Notify the owner, managers, admins, or a person from the list.")
         check_text(entity_type, "message", text("message", config.get("message"), most=300, required=False))
 
-    def do(self, doing: Doing, config: dict[str, Any]) -> tuple[Any, list[UUID]]:
+    def do(self, doing: Doing, config: Config) -> Done:
         people = self._people(doing, config.get("to"))
-        subject = (
-            fill(config.get("message") or "", doing.reader) or f"{doing.rule.name}: {_title(doing.record)}"
-        )
+        written = fill(config.get("message") or "", doing.reader).strip()
+        subject = (written or f"{doing.rule.name}: {_title(doing.record)}")[:300]
         for person in people:
             line = Notification(
-                user_id=person.id, kind="rule", subject=subject[:300], detail=doing.by.name,
+                user_id=person.id, kind="rule", subject=subject, detail=doing.by.name,
                 rule_id=doing.rule.id, rule_run_id=doing.run_id, **_link(doing.record),
             )  # fmt: skip
             doing.session.add(line)
-        return {
-            "notified": [person.name for person in people],
-            "subject": subject[:300],
-        } if people else None, []
+        return {"notified": [person.name for person in people], "subject": subject} if people else None, []
 
-    def would_act(self, doing: Doing, config: dict[str, Any]) -> bool:
+    def would_act(self, doing: Doing, config: Config) -> bool:
         return True
 
     def _people(self, doing: Doing, to: str | None) -> list[User]:
         active = select(User).where(User.is_active).order_by(User.name, User.id)
         if to in ("managers", "admins"):
-            return list(doing.session.scalars(active.where(User.role == to[:-1])))
-        wanted = doing.record.assigned_to_id if to in (None, "", "owner") else as_id(to)
+            return list(doing.session.scalars(active.where(User.role == to.removesuffix("s"))))
+        wanted = doing.record.assigned_to_id if to in (None, "", "owner") else as_id(to, "to")
         people = list(doing.session.scalars(active.where(User.id == wanted))) if wanted else []
-        if not people and to in (None, ""):
+        if not people and not to:
             return list(doing.session.scalars(active.where(User.role == "admin")))
         return people
 
@@ -220,50 +178,51 @@ class MoveToStage:
     words = "move the deal"
     settings = ("stage_id",)
 
-    def check(self, session: Session, entity_type: str, trigger: str, config: dict[str, Any]) -> None:
+    def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         if entity_type != "Deal" or trigger == "delete":
             raise FieldError("action_type", "Only a deal that is there can be moved to a stage.")
-        stage = session.get(Stage, as_id(config.get("stage_id") or "", "stage_id"))
+        if not config.get("stage_id"):
+            raise FieldError("stage_id", "Choose the stage to move to.")
+        stage = session.get(Stage, as_id(config["stage_id"], "stage_id"))
         if stage is None or stage.is_archived:
             raise FieldError("stage_id", "This stage is not there any more. Choose another one.")
 
-    def do(self, doing: Doing, config: dict[str, Any]) -> tuple[Any, list[UUID]]:
+    def do(self, doing: Doing, config: Config) -> Done:
         if not self.would_act(doing, config):
             return None, []
         old = doing.reader.value(catalog.field("Deal", "stage"))
         doing.record.move_to(config["stage_id"], by=doing.by)
         return {"moved": str(old), "to": doing.record.stage.name}, [doing.record.id]
 
-    def would_act(self, doing: Doing, config: dict[str, Any]) -> bool:
+    def would_act(self, doing: Doing, config: Config) -> bool:
         return bool(doing.record.stage_id != as_id(config["stage_id"]))
 
 
-def check_text(entity_type: str, setting: str, template: str | None) -> None:
-    """FieldError when the text names a placeholder that the catalog does not have."""
-    for key in PLACEHOLDER.findall(template or ""):
-        try:
-            catalog.field(entity_type, _own_key(entity_type, key))
-        except FieldError as unknown:
-            raise FieldError(setting, f"There is no placeholder {{{key}}} here.") from unknown
+def _differs(old: Any, new: Any) -> bool:
+    if kinds.is_missing(old) or kinds.is_missing(new):
+        return kinds.is_missing(old) != kinds.is_missing(new)
+    return bool(old != new) or type(old) is not type(new)
 
 
-def fill(template: str, reader: Reader) -> str:
-    """The text with its placeholders replaced by values; unknown ones stay as they are."""
-
-    def value(match: re.Match[str]) -> str:
-        try:
-            entry = catalog.field(reader.entity_type, _own_key(reader.entity_type, match[1]))
-        except FieldError:
-            return match[0]
-        found = reader.value(entry)
-        return "" if kinds.is_missing(found) else kinds.text(found)
-
-    return PLACEHOLDER.sub(value, template)
+def _is_there(found: Any) -> bool:
+    return found is not None and getattr(found, "is_active", True)
 
 
-def _own_key(entity_type: str, key: str) -> str:
-    """`deal.name` on a deal is its own `name`; `entity.name` is the entity's."""
-    return key.removeprefix(f"{entity_type.lower()}.")
+def _chosen(session: Session, kind: str, record_id: UUID) -> Any:
+    found = catalog.target(session, kind, record_id)
+    if not _is_there(found):
+        raise FieldError("value", "The person chosen is not active any more.")
+    return found
+
+
+def _days(config: Config) -> int | None:
+    """In how many days the task is due; None: it is not."""
+    if kinds.is_missing(config.get("due_in_days")):
+        return None
+    written = str(config["due_in_days"]).strip()
+    if not (written.isascii() and written.isdecimal() and len(written) < 5 and int(written) <= 3650):
+        raise FieldError("due_in_days", "Whole days only, such as 5; at most 3650.")
+    return int(written)
 
 
 def _title(record: Any) -> str:

@@ -1,7 +1,8 @@
 """The fields that rules may read and write. What is not listed here does not exist for rules.
 
 To add a field: one `Field` in the entity type's list. `column` is the attribute that holds it, `path` the relation to
-go through first. Ids, hashes, roles, relationships and private names are left out on purpose.
+go through first, `phrase` how sentences call it where "the" and its label would not do. Ids, hashes, roles,
+relationships and private names are left out on purpose.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ TARGETS: dict[str, type[Base]] = {
     kinds.PIPELINE: Pipeline,
 }
 CUSTOM = "custom_fields."
+CHOICE_WORDS = {"closed_won": "won", "closed_lost": "lost", "email": "e-mail"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class Field:
     is_writable: bool = False
     is_required: bool = False
     choices: tuple[str, ...] = ()
+    phrase: str = ""
+
+    @property
+    def words(self) -> str:
+        """The field inside a sentence: "the close date"."""
+        return self.phrase or f"the {self.label[0].lower()}{self.label[1:]}"
 
 
 def _text(key: str, label: str, **more: Any) -> Field:
@@ -68,7 +76,7 @@ _ENTITY = (
     _text("email", "E-mail"),
     _text("note", "Note"),
     Field("assigned_to", "Owner", kinds.PERSON, "assigned_to_id", is_writable=True),
-    _read("created_at", "Created", kinds.MOMENT),
+    _read("created_at", "Created", kinds.MOMENT, phrase="the time it was made"),
 )
 
 
@@ -77,8 +85,10 @@ def _through(path: str, label: str, fields: tuple[Field, ...], *, is_writable: b
         Field(
             f"{path}.{entry.key}", f"{label}: {entry.label.lower()}", entry.kind, entry.column, path,
             is_writable and entry.is_writable, entry.is_required, entry.choices,
+            f"the {label.lower()}’s {entry.words.removeprefix('the ')}",
         )
         for entry in fields
+        if not entry.path
     )  # fmt: skip
 
 
@@ -87,14 +97,15 @@ _DEAL = (
     Field("amount", "Amount", kinds.MONEY, "amount", is_writable=True),
     Field("currency", "Currency", kinds.TEXT, "currency", is_writable=True, is_required=True),
     _read("stage", "Stage", kinds.STAGE, "stage_id"),
+    _read("pipeline", "Pipeline", kinds.PIPELINE, "pipeline_id", path="stage"),
     _read("status", "Status", kinds.CHOICE, choices=STATUSES),
     _read("entity", "Contact", kinds.ENTITY, "entity_id"),
     Field("assigned_to", "Owner", kinds.PERSON, "assigned_to_id", is_writable=True),
     Field("expected_close_date", "Close date", kinds.DATE, "expected_close_date", is_writable=True),
-    _read("closed_date", "Closed on", kinds.MOMENT),
+    _read("closed_date", "Closed on", kinds.MOMENT, phrase="the closing day"),
     _text("lost_reason", "Lost reason"),
-    _read("stage_entered_at", "In this stage since", kinds.MOMENT),
-    _read("created_at", "Created", kinds.MOMENT),
+    _read("stage_entered_at", "In this stage since", kinds.MOMENT, phrase="the time it came into its stage"),
+    _read("created_at", "Created", kinds.MOMENT, phrase="the time it was made"),
     _read("version", "Version", kinds.NUMBER),
 )
 _ACTIVITY = (
@@ -102,9 +113,16 @@ _ACTIVITY = (
     _text("subject", "Subject", is_required=True),
     _text("description", "Description"),
     Field("assigned_to", "Owner", kinds.PERSON, "assigned_to_id", is_writable=True),
-    Field("due_at", "Due", kinds.MOMENT, "due_at", is_writable=True),
-    Field("completed_at", "Completed", kinds.MOMENT, "completed_at", is_writable=True),
-    _read("created_at", "Created", kinds.MOMENT),
+    Field("due_at", "Due", kinds.MOMENT, "due_at", is_writable=True, phrase="the due time"),
+    Field(
+        "completed_at",
+        "Completed",
+        kinds.MOMENT,
+        "completed_at",
+        is_writable=True,
+        phrase="the time it was done",
+    ),
+    _read("created_at", "Created", kinds.MOMENT, phrase="the time it was made"),
 )
 CATALOG: dict[str, dict[str, Field]] = {
     name: {entry.key: entry for entry in fields}
@@ -127,9 +145,12 @@ def field(entity_type: str, key: Any) -> Field:
         path, _, name = key.rpartition(CUSTOM)
         if _ == CUSTOM and name and path in ("", "entity.") and not (path and entity_type == "Entity"):
             label = name.replace("_", " ").capitalize()
-            return Field(key, label, kinds.CUSTOM, "custom_fields", path.rstrip("."), is_writable=not path)
+            phrase = f"the contact’s {label.lower()}" if path else ""
+            return Field(
+                key, label, kinds.CUSTOM, "custom_fields", path.rstrip("."), is_writable=not path, phrase=phrase
+            )  # fmt: skip
     if found is None:
-        raise FieldError("field", f"Rules know no field “{key}” of {entity_type}.")
+        raise FieldError("field", f"Rules know no field “{kinds.brief(key)}” of {entity_type}.")
     return found
 
 
@@ -151,6 +172,11 @@ def custom_name(entry: Field) -> str:
     return entry.key.rpartition(CUSTOM)[2]
 
 
-def target(session: Session, kind: str, id: UUID) -> Any:
+def choice_words(value: str) -> str:
+    """One of a field's choices as people say it: "won", not "closed_won"."""
+    return CHOICE_WORDS.get(value, value)
+
+
+def target(session: Session, kind: str, record_id: UUID) -> Any:
     """The record that a reference of `kind` points to, or None."""
-    return session.get(TARGETS[kind], id)
+    return session.get(TARGETS[kind], record_id)

@@ -13,22 +13,26 @@ from crmweb.models import WorkflowRule
 from crmweb.workflow import catalog, kinds
 from crmweb.workflow.actions import ACTIONS
 from crmweb.workflow.conditions import Condition
-from crmweb.workflow.operators import OPERATORS
+from crmweb.workflow.operators import OPERATORS, Operator
 from crmweb.workflow.rounds import Rule
 
 MOST_PARTS = 20
+MOST_VALUES = 100
+MAY_BE_EMPTY = ("equals", "not_equals")
 
 
 def check(session: Session, rule: WorkflowRule) -> None:
     """FieldError in words when the rule makes no sense: unknown fields, operators, actions, values of a wrong kind."""
-    for condition in rule.conditions:
-        compile_condition(rule.entity_type, condition, session)
     if not rule.actions:
         raise FieldError("actions", "A rule needs at least one action.")
     if max(len(rule.conditions), len(rule.actions)) > MOST_PARTS:
         raise FieldError("actions", f"At most {MOST_PARTS} conditions and {MOST_PARTS} actions.")
+    if rule.fires == "becomes_true" and rule.trigger_event == "update" and not rule.conditions:
+        raise FieldError("fires", "Without a condition it is always true and never becomes so. Add one.")
+    for condition in rule.conditions:
+        compile_condition(rule.entity_type, condition, session)
     for action in rule.actions:
-        _check_action(session, rule, action)
+        check_action(session, rule.entity_type, rule.trigger_event, action)
 
 
 def check_limit(session: Session, rule: WorkflowRule) -> None:
@@ -47,8 +51,8 @@ def check_limit(session: Session, rule: WorkflowRule) -> None:
     if (session.scalar(select(func.count()).select_from(WorkflowRule).where(*kept)) or 0) + len(new) > most:
         raise FieldError(
             "entity_type",
-            f"There are {most} rules for {rule.entity_type} already, the most that CRMWEB_MAX_WORKFLOW_RULES_PER_ENTITY "
-            "allows. Archive one first.",
+            f"There are {most} rules for {rule.entity_type} already, the most that "
+            "CRMWEB_MAX_WORKFLOW_RULES_PER_ENTITY allows. Archive one first.",
         )
 
 
@@ -65,19 +69,19 @@ def compile_rule(rule: WorkflowRule) -> Rule:
 def compile_condition(entity_type: str, written: dict[str, Any], session: Session | None = None) -> Condition:
     """A written condition, typed. With a session, references must exist."""
     name = written.get("operator")
-    if written.get("field") is None:
+    if not written.get("field"):
         raise FieldError("condition_field", "Choose the field that the condition looks at.")
     try:
         entry = catalog.field(entity_type, written["field"])
     except FieldError as unknown:
         raise FieldError("condition_field", unknown.message) from unknown
-    if name is None:
+    if not name:
         raise FieldError(
             "condition_operator", f"How is {entry.label} compared? Choose is, is not, contains, …"
         )
     operator = OPERATORS.get(name) if isinstance(name, str) else None
     if operator is None:
-        raise FieldError("condition_operator", f"“{name}” is not one of {', '.join(OPERATORS)}.")
+        raise FieldError("condition_operator", f"“{kinds.brief(name)}” is not one of {', '.join(OPERATORS)}.")
     if entry.kind not in operator.kinds:
         raise FieldError(
             "condition_operator",
@@ -91,22 +95,26 @@ def compile_condition(entity_type: str, written: dict[str, Any], session: Sessio
     return Condition(entry.key, operator.name, tuple(values) if operator.takes == "several" else values[0])
 
 
-def _values(entry: catalog.Field, operator: Any, value: Any) -> list[Any]:
+def _values(entry: catalog.Field, operator: Operator, value: Any) -> list[Any]:
+    """The condition's values, typed: several for “is one of”, else one, which only “is” and “is not” may leave out."""
+    where = "condition_value"
     if operator.takes == "several":
-        written = value if isinstance(value, list) else [part.strip() for part in str(value or "").split(",")]
-        values = [kinds.typed(entry.kind, part, "condition_value", entry.choices) for part in written]
+        written = value if isinstance(value, list | tuple) else str("" if value is None else value).split(",")
+        if len(written) > MOST_VALUES:
+            raise FieldError(where, f"At most {MOST_VALUES} values.")
+        values = [kinds.typed(entry.kind, _trimmed(part), where, entry.choices) for part in written]
         if not values or any(part is None for part in values):
-            raise FieldError(
-                "condition_value", f"{entry.label} is one of what? Write values with commas between."
-            )
+            raise FieldError(where, f"{entry.label} is one of what? Write values with commas between.")
         return values
     kind = kinds.TEXT if operator.name == "contains" else entry.kind
-    typed = kinds.typed(
-        kind, value if kind != kinds.TEXT or value is None else str(value), "condition_value", entry.choices
-    )
-    if typed is None and operator.name not in ("equals", "not_equals"):
-        raise FieldError("condition_value", f"{entry.label} {operator.words} what? The value is missing.")
+    typed = kinds.typed(kind, _trimmed(value), where, entry.choices)
+    if typed is None and operator.name not in MAY_BE_EMPTY:
+        raise FieldError(where, f"{entry.label} {operator.words_for(entry.kind)} what? The value is missing.")
     return [typed]
+
+
+def _trimmed(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 def _check_references(session: Session, entry: catalog.Field, values: list[Any]) -> None:
@@ -115,19 +123,20 @@ def _check_references(session: Session, entry: catalog.Field, values: list[Any])
             raise FieldError("condition_value", f"{entry.label}: this choice is not there any more.")
 
 
-def _check_action(session: Session, rule: WorkflowRule, written: dict[str, Any]) -> None:
-    action = ACTIONS.get(written.get("type", ""))
+def check_action(session: Session, entity_type: str, trigger: str, written: dict[str, Any]) -> None:
+    """FieldError in words when a written action makes no sense for records of this type at this trigger."""
+    name, settings = written.get("type"), written.get("config", {})
+    action = ACTIONS.get(name) if isinstance(name, str) else None
     if action is None:
-        raise FieldError("action_type", f"“{written.get('type')}” is not one of {', '.join(ACTIONS)}.")
-    settings = written.get("config", {})
+        raise FieldError("action_type", f"“{kinds.brief(name)}” is not one of {', '.join(ACTIONS)}.")
     if not isinstance(settings, dict):
         raise FieldError("action_config", "The action's configuration is a mapping of settings to values.")
     if unknown := sorted(set(settings) - set(action.settings)):
         raise FieldError(
             "action_config",
-            f"{written['type']} knows no setting “{unknown[0]}”; it takes {', '.join(action.settings)}.",
+            f"{name} knows no setting “{kinds.brief(unknown[0])}”; it takes {', '.join(action.settings)}.",
         )
-    action.check(session, rule.entity_type, rule.trigger_event, settings)
+    action.check(session, entity_type, trigger, settings)
 
 
 def _a(kind: str) -> str:

@@ -18,8 +18,15 @@ VERSION = "rules_version"
 _compiled: dict[str, tuple[rounds.Rule, ...]] = {}
 
 
-def rules_of(session: Session, version: str | None = None) -> tuple[rounds.Rule, ...]:
-    """The running rules, compiled, in order; compiled once per process and `rules_version`."""
+def rules_of(
+    session: Session, version: str | None = None, *, are_changing: bool = False
+) -> tuple[rounds.Rule, ...]:
+    """The running rules, compiled, in order; compiled once per process and `rules_version`.
+
+    `are_changing`: this transaction has rules of its own, which nobody else may meet before it commits.
+    """
+    if are_changing:
+        return _load(session)
     if version is None:
         version = session.scalar(select(AppState.value).where(AppState.key == VERSION)) or ""
     if version not in _compiled:

@@ -22,6 +22,7 @@ class Condition:
     value: Any = None
 
     def holds(self, now: Snapshot, before: Snapshot | None) -> bool:
+        """Whether it holds of the record `now`, which was `before` (None: not there). Never raises."""
         seen = before.get(self.field) if before is not None else None
         return OPERATORS[self.operator].holds(Sight(now.get(self.field), self.value, seen, before is None))
 
@@ -44,7 +45,7 @@ def judge(
     """
     for number, condition in enumerate(conditions):
         if not condition.holds(now, before):
-            return Verdict(False, number, shown(now.get(condition.field)))
+            return Verdict(False, number, kept(now.get(condition.field)))
     if fires == "becomes_true" and before is not None and _held(conditions, before):
         return Verdict(False, -1, "it held before")
     return Verdict(True)
@@ -54,6 +55,6 @@ def _held(conditions: Sequence[Condition], before: Snapshot) -> bool:
     return all(condition.holds(before, before) for condition in conditions)
 
 
-def shown(value: Any) -> Any:
+def kept(value: Any) -> str | None:
     """`value` as the log keeps it."""
-    return None if kinds.is_missing(value) else kinds.text(value)
+    return None if kinds.is_missing(value) else kinds.brief(kinds.text(value))

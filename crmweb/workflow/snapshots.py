@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from crmweb.errors import FieldError
-from crmweb.models import Deal, Entity
+from crmweb.models import Deal, Entity, Stage
 from crmweb.workflow import catalog, kinds
 
-RELATED: dict[str, type[Any]] = {"deal": Deal, "entity": Entity}
+RELATED: dict[str, type[Any]] = {"deal": Deal, "entity": Entity, "stage": Stage}
 
 
 class Reader(Mapping[str, Any]):
@@ -66,6 +66,6 @@ class Reader(Mapping[str, Any]):
         old = self._old(record.id) if self._old else {}
         return old[column] if column in old else getattr(record, column)
 
-    def _name(self, kind: str, id: Any) -> str | None:
-        found = catalog.target(self._session, kind, id)
+    def _name(self, kind: str, record_id: UUID) -> str | None:
+        found = catalog.target(self._session, kind, record_id)
         return found.name if found is not None else None

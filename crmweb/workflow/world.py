@@ -16,8 +16,9 @@ from crmweb.models import Activity, Deal, Entity, Notification, User, WorkflowRu
 from crmweb.models.types import new_id
 from crmweb.models.user import Actor
 from crmweb.transactions import is_retryable
-from crmweb.workflow.actions import ACTIONS, Doing
+from crmweb.workflow.actions import ACTIONS
 from crmweb.workflow.conditions import Snapshot
+from crmweb.workflow.doing import Doing
 from crmweb.workflow.rounds import Occasion, Rule
 from crmweb.workflow.snapshots import Reader
 

@@ -1,0 +1,47 @@
+"""Texts that rules write: `{deal.name}`-style placeholders from the catalog, and nothing more."""
+
+from __future__ import annotations
+
+import re
+
+from crmweb.errors import FieldError
+from crmweb.workflow import catalog, kinds
+from crmweb.workflow.snapshots import Reader
+
+PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_ -]+)+)\}")
+
+
+def check_text(entity_type: str, setting: str, template: str | None) -> None:
+    """FieldError for `setting` when the text names a placeholder that the catalog does not have."""
+    for key in PLACEHOLDER.findall(template or ""):
+        try:
+            catalog.field(entity_type, _own_key(entity_type, key))
+        except FieldError as unknown:
+            raise FieldError(setting, f"There is no placeholder {{{kinds.brief(key)}}} here.") from unknown
+
+
+def fill(template: str, reader: Reader) -> str:
+    """The text with its placeholders replaced by values; unknown ones stay as they are."""
+
+    def value(match: re.Match[str]) -> str:
+        try:
+            entry = catalog.field(reader.entity_type, _own_key(reader.entity_type, match[1]))
+        except FieldError:
+            return match[0]
+        found = reader.value(entry)
+        return "" if kinds.is_missing(found) else kinds.shown(found)
+
+    return PLACEHOLDER.sub(value, template)
+
+
+def placeholders(entity_type: str) -> list[tuple[str, str]]:
+    """What texts on a record of this type may hold: (placeholder, the field's label)."""
+    return [
+        (f"{{{key if '.' in key else f'{entity_type.lower()}.{key}'}}}", entry.label)
+        for key, entry in catalog.CATALOG[entity_type].items()
+    ]
+
+
+def _own_key(entity_type: str, key: str) -> str:
+    """`deal.name` on a deal is its own `name`; `entity.name` is the entity's."""
+    return key.removeprefix(f"{entity_type.lower()}.")
