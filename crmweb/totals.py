@@ -49,7 +49,7 @@ class Effects:
                 self.pipelines.add(record.pipeline_id)
             elif isinstance(record, Pipeline):
                 self.pipelines.add(record.id)
-            elif isinstance(record, Entity | User) and "name" in changed_columns(session, record):
+            elif isinstance(record, Entity | User) and _is_renamed(session, record):
                 self.renamed.append(record)
 
     def write(self, session: Session) -> None:
@@ -169,3 +169,8 @@ def _held(session: Session, model: Any, ids: set[UUID]) -> list[Any]:
     """Those of `ids` that the session holds, without asking the database."""
     keys = [(model, (record,), None) for record in ids]
     return [session.identity_map[key] for key in keys if key in session.identity_map]
+
+
+def _is_renamed(session: Session, record: Entity | User) -> bool:
+    # A new record is on no board yet, and asking what it was before would be a statement for each of its fields.
+    return record not in session.new and "name" in changed_columns(session, record)
