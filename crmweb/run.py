@@ -19,7 +19,7 @@ from pathlib import Path
 import flask_migrate
 from sqlalchemy import inspect, select
 
-from crmweb import config, create_app
+from crmweb import config, create_app, invitations
 from crmweb.extensions import db
 from crmweb.models import User
 
@@ -102,8 +102,8 @@ def way_in() -> list[str]:
     """The lines that tell a person at this terminal how to sign in."""
     if people := demo_people():
         return [f"{person.email:<22} {DEMO_PASSWORD}   ({person.role})" for person in people]
-    if db.session.scalar(select(User.id).limit(1)) is None:
-        return []
+    if code := invitations.setup_code():
+        return [f"The first admin needs this code: {code}"]
     return []
 
 

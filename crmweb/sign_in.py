@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from crmweb import changes, clock, config, models, passwords, throttles
 from crmweb.errors import FieldError, TooManyTriesError
 from crmweb.extensions import db
-from crmweb.models import User
+from crmweb.models import PasswordLink, User
 from crmweb.queries.sign_in import Person, SignIn, digest
 
 log = logging.getLogger("crmweb.security")
@@ -35,10 +35,10 @@ def by_password(email: str, password: str, address: str, device: str) -> str:
 
     Raises FieldError when they do not match, TooManyTriesError.
     """
-    attempt = _count(email, address)
+    attempt = count_attempt(email, address)
     user = _active(email)
     if not passwords.is_match(password, user.password_hash if user else None) or user is None:
-        _refuse("password", "E-mail and password do not match.", email, address, attempt)
+        refuse("password", "E-mail and password do not match.", email, address, attempt)
     kept = user.password_hash
     renewed = passwords.hash_password(password) if kept and passwords.is_outdated(kept) else kept
     token, user_id = secrets.token_urlsafe(32), user.id
@@ -96,15 +96,41 @@ def end_all(session: Session, user_id: UUID, *, only: UUID | None = None, but: U
     session.execute(ended)
 
 
+def change_password(user_id: UUID, password: str, address: str, device: str) -> str:
+    """Keep a new password, end every sign-in, and begin one with the token that is returned. Commits."""
+    hashed, token = passwords.hash_password(password), secrets.token_urlsafe(32)
+    changes.commit(
+        lambda session: start_afresh(session, user_id, hashed, token, address, device), cause="bookkeeping"
+    )
+    log.info("password changed: %s from %s", user_id, address)
+    return token
+
+
+def start_afresh(
+    session: Session, user_id: UUID, password_hash: str, token: str, address: str, device: str
+) -> None:
+    """Inside a transaction: a new password; whatever the old one or a link opened is closed, but for this browser."""
+    session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+    use_up_links(session, user_id)
+    end_all(session, user_id)
+    begin(session, user_id, token, address, device)
+
+
+def use_up_links(session: Session, user_id: UUID) -> None:
+    """Inside a transaction: no one-time link of this person works any more."""
+    links = update(PasswordLink).where(PasswordLink.user_id == user_id, PasswordLink.used_at.is_(None))
+    session.execute(links.values(used_at=clock.now()))
+
+
 def confirm(person: Person, password: str, address: str, field: str = "current_password") -> None:
     """Make sure that it is the person who sits there. Commits the count of tries.
 
     Raises FieldError on `field` when it is not their password, TooManyTriesError.
     """
-    attempt = _count(person.email, address)
+    attempt = count_attempt(person.email, address)
     user = _active(person.email)
     if not passwords.is_match(password, user.password_hash if user else None):
-        _refuse(field, "This is not your present password.", person.email, address, attempt)
+        refuse(field, "This is not your present password.", person.email, address, attempt)
     changes.commit(lambda session: throttles.give_back(session, person.email, address), cause="bookkeeping")
 
 
@@ -114,7 +140,7 @@ def _active(email: str) -> User | None:
     return db.session.scalar(select(User).where(User.email_key == email.strip().casefold(), User.is_active))
 
 
-def _count(email: str, address: str) -> throttles.Attempt:
+def count_attempt(email: str, address: str) -> throttles.Attempt:
     """One more attempt, counted before anything is computed. Raises TooManyTriesError."""
     attempt = changes.commit(lambda session: throttles.count(session, email, address), cause="bookkeeping")
     assert attempt is not None
@@ -125,7 +151,8 @@ def _count(email: str, address: str) -> throttles.Attempt:
     return attempt
 
 
-def _refuse(field: str, why: str, email: str, address: str, attempt: throttles.Attempt) -> NoReturn:
+def refuse(field: str, why: str, email: str, address: str, attempt: throttles.Attempt) -> NoReturn:
+    """Say why an attempt was wrong, and how many are left. Raises FieldError on `field`."""
     log.warning("not signed in: %r from %s", email[:254], address)
     left = attempt.left
     hope = f"{left} {'try' if left == 1 else 'tries'} left." if left else _wait(attempt)

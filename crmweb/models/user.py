@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy import String, delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, object_session, validates
 
-from crmweb.errors import FieldError
+from crmweb.errors import FieldError, NotFoundError
+from crmweb.models import sign_in
 from crmweb.models.base import Record, choice, not_empty, one_of, text
 
 ROLES = ("admin", "manager", "rep")
@@ -71,6 +72,40 @@ class User(Record):
     theme: Mapped[str] = mapped_column(String(8))
 
     __table_args__ = (one_of("role", ROLES), one_of("theme", THEMES), not_empty(), not_empty("email"))
+
+    @classmethod
+    def locked(cls, session: Session, user_id: UUID) -> Self:
+        """The person, fresh, locked until the transaction ends. NotFoundError when there is none."""
+        person = session.get(cls, user_id, with_for_update=True, populate_existing=True)
+        if person is None:
+            raise NotFoundError("This person is not there.")
+        return person
+
+    def change_role(self, role: str) -> None:
+        """Give the person another role. FieldError when nobody else would be admin."""
+        if self.role == "admin" and role != "admin":
+            self._keep_an_admin("role")
+        self.role = role
+
+    def deactivate(self) -> None:
+        """Close the account: it is signed out everywhere at once. FieldError when nobody else is admin."""
+        if self.role == "admin":
+            self._keep_an_admin("is_active")
+        self.is_active = False
+        session = object_session(self)
+        if session is not None:
+            for table in (sign_in.Session, sign_in.PasswordLink):
+                session.execute(delete(table).where(table.user_id == self.id))
+
+    def reactivate(self) -> None:
+        """Open the account again; its password is the old one."""
+        self.is_active = True
+
+    def _keep_an_admin(self, field: str) -> None:
+        session = object_session(self)
+        others = select(User.id).where(User.role == "admin", User.is_active, User.id != self.id)
+        if session is not None and self.is_active and not session.scalars(others.with_for_update()).all():
+            raise FieldError(field, f"{self.name} is the only admin. Make somebody else an admin first.")
 
     @validates("email")
     def _email(self, _: str, value: Any) -> str | None:

@@ -86,7 +86,7 @@ def of_token(session: Session, token: str) -> SignIn | None:
     if row is None:
         return None
     values: tuple[Any, ...] = tuple(row)
-    known = SignIn(digest(f"forms of {token}"), Person(*values[:7]), *values[7:])
+    known = SignIn(digest(f"forms of {token}")[:32], Person(*values[:7]), *values[7:])
     moment = clock.now()
     idle = timedelta(days=config.settings.session_idle_days)
     return known if moment < known.expires_at and moment < known.seen_at + idle else None

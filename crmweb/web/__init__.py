@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from flask import Flask
 
-from crmweb.web import assets, auth, board, cards, deals, errors, filters, health, navigation, security
+from crmweb.web import (
+    account,
+    assets,
+    auth,
+    board,
+    cards,
+    deals,
+    errors,
+    filters,
+    health,
+    navigation,
+    people,
+    security,
+)
 
 PARTS = (security, errors, assets, filters, cards, navigation)
-PAGES = (auth, board, deals, health)
+PAGES = (account, auth, board, deals, health, people)
 
 
 def init_app(app: Flask) -> None:

@@ -14,3 +14,7 @@ document.addEventListener("keydown", (event) => {
     event.stopPropagation();
   }
 });
+
+document.addEventListener("focusin", (event) => {
+  if (event.target.matches("[data-select]")) event.target.select();
+});

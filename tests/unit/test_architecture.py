@@ -22,7 +22,7 @@ LAYERS = (
     ("ledger", "noting", "queries", "rights", "throttles", "totals", "transactions"),
     ("workflow",),
     ("changes",),
-    ("backup", "doctor", "sign_in", "undo"),
+    ("backup", "doctor", "invitations", "sign_in", "undo"),
     ("forms",),
     ("api", "cli", "commands", "run", "seeds", "services", "web", "worker"),
     # Listeners stand outside; only the application's factory, which connects everything, knows them.
