@@ -50,6 +50,18 @@ def visible_to(person: Author, model: type[R]) -> Select[tuple[R]]:
     return select(model).where(model.deleted_at.is_(None))
 
 
+def may_own_new_deal(person: Author, owner_id: UUID | None) -> bool:
+    """Whether the person may add a deal for this owner: a rep for oneself or for nobody yet, a manager for anybody."""
+    return may(person, "edit_any_deal") or owner_id in (None, person.id)
+
+
+def require_create_deal(person: Author, owner_id: UUID | None) -> None:
+    """PermissionDeniedError unless the person may add a deal for this owner."""
+    require(person, "create_deal")
+    if not may_own_new_deal(person, owner_id):
+        raise PermissionDeniedError("You can add deals for yourself, or leave the owner open.")
+
+
 def may_edit_deal(person: Author, owner_id: UUID | None) -> bool:
     """Edit, move, assign, undo: a rep's own and unassigned deals, all of them for managers and admins."""
     return may(person, "edit_any_deal") or (person.role == "rep" and owner_id in (None, person.id))
@@ -66,6 +78,20 @@ def may_delete_deal(person: Author, owner_id: UUID | None) -> bool:
     return may(person, "delete_any_deal") or (owner_id is not None and owner_id == person.id)
 
 
+def require_delete_deal(person: Author, owner_id: UUID | None) -> None:
+    """PermissionDeniedError unless the person may delete a deal of this owner."""
+    if not may_delete_deal(person, owner_id):
+        raise PermissionDeniedError("Only the owner or a manager can delete this deal.")
+
+
 def may_edit_activity(person: Author, activity: Activity) -> bool:
     """One's own; any but an audit note for managers and admins."""
     return not activity.is_audit and (may(person, "edit_any_activity") or activity.author_id == person.id)
+
+
+def require_edit_activity(person: Author, activity: Activity) -> None:
+    """PermissionDeniedError unless the person may edit and delete this activity."""
+    if activity.is_audit:
+        raise PermissionDeniedError("The note of a move is kept as it is. Nobody can change or delete it.")
+    if not may_edit_activity(person, activity):
+        raise PermissionDeniedError("Only its author or a manager can change this.")

@@ -1,0 +1,39 @@
+"""Who changed what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crmweb.models import Change, ChangeSet, RuleRun, User, WorkflowRule
+
+
+@dataclass(frozen=True, slots=True)
+class LastChange:
+    """The newest change of one field. `who`: a person, a rule, or a label without an account; `at` is UTC."""
+
+    field: str
+    who: str
+    at: datetime
+
+
+def last_changes(session: Session, record_id: UUID, fields: Iterable[str]) -> dict[str, LastChange]:
+    """The newest change of each of `fields` of a record, by field. One statement."""
+    query = (
+        select(Change.field, User.name, ChangeSet.by_label, WorkflowRule.name.label("rule"), ChangeSet.at)
+        .join(ChangeSet, ChangeSet.id == Change.change_set_id)
+        .outerjoin(User, User.id == ChangeSet.by_user_id)
+        .outerjoin(RuleRun, RuleRun.id == Change.rule_run_id)
+        .outerjoin(WorkflowRule, WorkflowRule.id == RuleRun.rule_id)
+        .where(Change.record_id == record_id, Change.field.in_(list(fields)))
+        .order_by(ChangeSet.at, Change.change_set_id, Change.sequence)
+    )
+    return {
+        row.field: LastChange(row.field, row.rule or row.name or row.by_label or "Somebody", row.at)
+        for row in session.execute(query)
+    }
