@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jinja2
 from flask import Flask
@@ -49,13 +50,20 @@ def _flask_config(settings: Settings, instance: Path) -> dict[str, Any]:
         "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(url),
         "MAX_CONTENT_LENGTH": settings.max_body,
         "MAX_FORM_PARTS": 1000,
-        "TRUSTED_HOSTS": [name.strip() for name in settings.trusted_hosts.split(",") if name.strip()] or None,
+        "TRUSTED_HOSTS": _trusted_hosts(settings),
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_CHECK_DEFAULT": False,
-        "SESSION_COOKIE_NAME": "crmweb_form",
+        "WTF_CSRF_SSL_STRICT": False,  # asks for a Referer, which privacy tools take away; Origin is checked instead
         "SESSION_COOKIE_SAMESITE": "Lax",
-        "SESSION_COOKIE_SECURE": settings.base_url.startswith("https://"),
     }
+
+
+def _trusted_hosts(settings: Settings) -> list[str] | None:
+    named = [name.strip() for name in settings.trusted_hosts.split(",") if name.strip()]
+    if settings.base_url:
+        named.append(urlsplit(settings.base_url).hostname or "")
+    # Whoever asks from this machine by these names (a health check, `make run`) is answered always.
+    return [*named, "localhost", "127.0.0.1", "[::1]"] if named else None
 
 
 def _driver(url: str) -> str:
@@ -77,9 +85,7 @@ def _engine_options(url: str) -> dict[str, Any]:
 
 def _own_key(settings: Settings, instance: Path) -> str:
     if settings.is_production:
-        raise RuntimeError(
-            "SECRET_KEY is required with CRMWEB_ENV=production. Make one: python -c 'import secrets; print(secrets.token_hex(32))'"
-        )
+        raise RuntimeError(f"SECRET_KEY is required with CRMWEB_ENV=production. {config.NEW_KEY}")
     file = instance / "secret_key"
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:

@@ -9,10 +9,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 
+NEW_KEY = "Make one: python -c 'import secrets; print(secrets.token_hex(32))'"
+
+
 def setting(default: Any, variable: str, meaning: str) -> Any:
+    """A field of Settings that `variable` of the environment sets."""
     return field(default=default, metadata={"variable": variable, "meaning": meaning})
 
 
@@ -98,6 +103,15 @@ class Settings:
             raise ValueError("CRMWEB_ENV is `development` or `production`.")
         if self.sqlite_synchronous not in ("FULL", "NORMAL"):
             raise ValueError("CRMWEB_SQLITE_SYNCHRONOUS is `FULL` or `NORMAL`.")
+        if self.is_production and 0 < len(self.secret_key) < 32:
+            raise ValueError(f"SECRET_KEY is too short to be safe. {NEW_KEY}")
+        site = urlsplit(self.base_url)
+        if self.base_url and (
+            site.scheme not in ("http", "https") or not site.hostname or site.path.strip("/")
+        ):
+            raise ValueError(
+                f"CRMWEB_BASE_URL: “{self.base_url}” is no address like https://crm.example.com."
+            )
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError) as unknown:
