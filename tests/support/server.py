@@ -31,7 +31,7 @@ class Server:
 @contextmanager
 def running_server(folder: Path) -> Iterator[Server]:
     """Inside, Crmweb with its demo company answers on a free port; all its files are in `folder`."""
-    port = _free_port()
+    port = free_port()
     server = Server(
         f"http://127.0.0.1:{port}", folder, f"sqlite:///{folder / 'crmweb.db'}", folder / "server.log"
     )
@@ -63,7 +63,8 @@ def running_server(folder: Path) -> Iterator[Server]:
     assert "Traceback" not in server.log.read_text(), f"The server met an error:\n{server.log.read_text()}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
