@@ -19,16 +19,16 @@ from pathlib import Path
 import flask_migrate
 from sqlalchemy import inspect, select
 
-from crmweb import config, create_app, invitations
+from crmweb import config, create_app, invitations, seeds
+from crmweb.errors import CRMError
 from crmweb.extensions import db
 from crmweb.models import User
+from crmweb.seeds import company
 
 CHECKOUT = Path(__file__).parent.parent
 WEB = ("-m", "gunicorn", "crmweb:create_app()")
 WORKER = ("-m", "flask", "--app", "crmweb", "worker")
-SEED_DEMO = ("-m", "flask", "--app", "crmweb", "seed", "--demo")
-DEMO_EMAILS = ("admin@example.com", "manager@example.com", "rep@example.com")
-DEMO_PASSWORD = "pipeline-demo"  # noqa: S105  public on purpose: that is why no public host gets these people
+DEMO_EMAILS = [colleague.email for colleague in company.PEOPLE if colleague.with_password]
 PATIENCE = 20.0
 """Seconds until a process that was asked to start or to stop counts as stuck."""
 
@@ -45,10 +45,10 @@ def main() -> None:
         stop_on_signals()
         with create_app(settings).app_context():
             prepare(settings)
-            greeting = way_in()
+            greeting = way_in(settings)
             db.engine.dispose()
         serve(settings, greeting)
-    except (CannotStartError, RuntimeError, ValueError) as reason:
+    except (CannotStartError, CRMError, RuntimeError, ValueError) as reason:
         sys.exit(str(reason))
     except KeyboardInterrupt:
         say("Stopped.")
@@ -81,15 +81,19 @@ def prepare(settings: config.Settings) -> None:
     say("Making the database" if is_new else "Checking the database")
     with _removed_when_unfinished(is_new):
         flask_migrate.upgrade()
-        if is_new and settings.demo and is_loopback(settings.host):
+        if is_new and wants_demo(settings):
             say("Telling the demo company's story (DEMO=0 starts without it)")
-            if subprocess.run([sys.executable, *SEED_DEMO], cwd=CHECKOUT, check=False).returncode:
-                raise CannotStartError("The demo company could not be made; why is written above.")
+            seeds.tell_demo()
     if not is_loopback(settings.host) and demo_people():
         raise CannotStartError(
             f"HOST={settings.host} can be reached from outside, and the demo people's password is public. "
             "Remove them first: .venv/bin/flask --app crmweb demo remove"
         )
+
+
+def wants_demo(settings: config.Settings) -> bool:
+    """Whether a new database gets the demo company: its password is public, so it stays on this machine."""
+    return settings.demo and is_loopback(settings.host) and not settings.is_production
 
 
 def demo_people() -> list[User]:
@@ -98,12 +102,13 @@ def demo_people() -> list[User]:
     return list(db.session.scalars(known))
 
 
-def way_in() -> list[str]:
-    """The lines that tell a person at this terminal how to sign in."""
+def way_in(settings: config.Settings) -> list[str]:
+    """The lines that tell a person at this terminal how to sign in; none once Crmweb has people of its own."""
     if people := demo_people():
-        return [f"{person.email:<22} {DEMO_PASSWORD}   ({person.role})" for person in people]
+        width = max(len(person.email) for person in people)
+        return [f"{person.email:<{width}}  {company.PASSWORD}  ({person.role})" for person in people]
     if code := invitations.setup_code():
-        return [f"The first admin needs this code: {code}"]
+        return [f"Nobody has an account yet. Make yours at {address(settings)}/setup with this code: {code}"]
     return []
 
 
@@ -122,7 +127,7 @@ def serve(settings: config.Settings, greeting: list[str]) -> None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 web.wait(0.5)
                 break
-    ended = "worker" if worker.poll() is None else "web"
+    ended = "web" if worker.poll() is None else "worker"
     raise CannotStartError(f"The {ended} process ended by itself; its own words are above.")
 
 
