@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from flask import Flask
 
-from crmweb.commands import demo, seed
+from crmweb.commands import demo, doctor, seed, user
 
-COMMANDS = (seed, demo)
+COMMANDS = (seed, demo, doctor, user)
 
 
 def init_app(app: Flask) -> None:
