@@ -63,7 +63,7 @@ def _trusted_hosts(settings: Settings) -> list[str] | None:
     if settings.base_url:
         named.append(urlsplit(settings.base_url).hostname or "")
     # Whoever asks from this machine by these names (a health check, `make run`) is answered always.
-    return [*named, "localhost", "127.0.0.1", "[::1]"] if named else None
+    return [*named, "localhost", "127.0.0.1"] if named else None
 
 
 def _driver(url: str) -> str:

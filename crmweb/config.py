@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-
 NEW_KEY = "Make one: python -c 'import secrets; print(secrets.token_hex(32))'"
 
 

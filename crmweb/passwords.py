@@ -86,5 +86,5 @@ def check(password: str, *personal: str, field: str = "password") -> str:
 
 def _words(own: str) -> set[str]:
     whole = own.casefold()
-    local = whole.partition("@")[0]
-    return {whole, local, whole.replace(" ", ""), local + "1", local + "123"}
+    stems = {whole, whole.replace(" ", ""), whole.partition("@")[0]}
+    return {stem + tail for stem in stems for tail in ("", "1", "123")}
