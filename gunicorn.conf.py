@@ -7,6 +7,7 @@ Gunicorn reads this file by itself. Processes, not threads: a thread more in a w
 from __future__ import annotations
 
 import os
+from typing import Any
 
 _host = os.environ.get("HOST") or "127.0.0.1"
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -20,3 +21,12 @@ loglevel = "warning"
 control_socket_disable = True
 # The heartbeat file belongs in memory: on a busy disk it could make a healthy worker look dead.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
+# The application is made once, before the processes part: they start sooner and share its memory.
+preload_app = True
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Two processes must never share a database connection that was opened before they parted."""
+    application = worker.app.wsgi()
+    with application.app_context():
+        application.extensions["sqlalchemy"].engine.dispose(close=False)
