@@ -20,6 +20,7 @@ from crmweb.errors import UnsavedChangesError, WorkflowExecutionError
 from crmweb.extensions import db
 from crmweb.ledger import TRACKED, UNTRACKED, Ledger
 from crmweb.models.base import text
+from crmweb.models.moving import LONGEST_KEY
 from crmweb.models.user import SYSTEM, Actor, Author
 from crmweb.totals import Effects
 
@@ -27,7 +28,6 @@ __all__ = ["TRACKED", "TRIES", "UNTRACKED", "begin", "commit", "refuse_unsaved"]
 
 T = TypeVar("T")
 TRIES = 8
-LONGEST_KEY = 64
 
 
 def commit(

@@ -6,6 +6,7 @@ What follows from being noted is set here, too: a deal's version, who signs an a
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
@@ -20,13 +21,14 @@ from crmweb.signals import CRMLifecycleEvent, Event
 def note(session: Session, ledger: Ledger) -> None:
     """Write down everything that the coming flush will do to tracked records.
 
-    Raises PermissionDeniedError for what is never edited or removed, InvalidStageTransitionError for a new deal in a
-    stage that takes none.
+    Raises PermissionDeniedError for what is never edited or removed, and what `Deal.arrive` raises.
     """
+    tops: dict[UUID, int] = {}
     for record in _as_added(session.new):
         if isinstance(record, TRACKED):
             if isinstance(record, Deal):
-                record.arrive(session)
+                record.arrive(session, tops.get(record.stage_id))
+                tops[record.stage_id] = record.position
             _note_new(ledger, record)
     for record in sorted(
         (entry for entry in session.dirty if isinstance(entry, TRACKED)), key=lambda entry: entry.id

@@ -45,7 +45,7 @@ def require(
         raise PermissionDeniedError(message)
 
 
-def visible_to(person: Author, model: type[R]) -> Select[tuple[R]]:
+def visible_to(person: Author, model: type[R]) -> Select[R]:  # noqa: ARG001  who it is will matter one day
     """The records of `model` that the person may read: all that are not deleted."""
     return select(model).where(model.deleted_at.is_(None))
 

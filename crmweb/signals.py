@@ -1,7 +1,7 @@
 """Lifecycle signals, sent once, after the COMMIT, never inside the transaction.
 
-Sender: `crmweb.services.DealService`. Subscribe with `CRMLifecycleEvent.ON_DEAL_WON.connect(function)`; the signal holds
-`function` strongly. A subscriber that fails is logged with its name and breaks nothing.
+Sender: `crmweb.services.DealService`. Subscribe with `CRMLifecycleEvent.ON_DEAL_WON.connect(function)`; the signal
+holds `function` strongly. A subscriber that fails is logged with its name and breaks nothing.
 """
 
 from __future__ import annotations

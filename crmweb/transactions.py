@@ -7,6 +7,7 @@ writers queue fairly instead of polling. PostgreSQL: READ COMMITTED, nothing spe
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from crmweb.errors import ConflictError, CRMError, FieldError
 
 try:
     import fcntl
-except ImportError:  # a system without it waits by busy_timeout alone
-    fcntl = None  # type: ignore[assignment]
+except ImportError:
+    HAS_GATE = False  # a system without it waits by busy_timeout alone
+else:
+    HAS_GATE = True
 
 RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
-TAKEN = {"email": "e-mail address", "name": "name"}
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -96,26 +98,46 @@ def refusal(error: Exception) -> CRMError | None:
         return ConflictError(
             "Somebody else changed this in the meantime. Load it again and repeat your change."
         )
+    state, said = getattr(getattr(error, "orig", None), "sqlstate", None), str(getattr(error, "orig", ""))
     if not isinstance(error, IntegrityError):
         return None
-    text, state = str(error.orig), getattr(error.orig, "sqlstate", None)
-    if state == "23503" or "FOREIGN KEY" in text:
-        return ConflictError("Something that this belongs to is not there any more. Load it again.")
-    if state == "23505" or "UNIQUE" in text:
-        for field in ("email", "name"):
-            if f"{field}_key" in text:
-                return FieldError(
-                    field, f"Somebody has taken this {TAKEN[field]} already. Choose another one."
-                )
-        return ConflictError(
-            "Somebody else saved the same in the meantime. Load it again and repeat your change."
-        )
+    for known, (words, refuse) in REFUSALS.items():
+        if state == known or words in said:
+            return refuse(error.orig, said)
     return None
+
+
+def _missing(error: Any, said: str) -> CRMError:
+    field = (error.diag.column_name if hasattr(error, "diag") else said.rpartition(".")[2]).removesuffix(
+        "_id"
+    )
+    return FieldError(field, f"{field.replace('_', ' ').capitalize()} is missing.")
+
+
+def _gone(_: Any, __: str) -> CRMError:
+    return ConflictError("Something that this belongs to is not there any more. Load it again.")
+
+
+def _taken(_: Any, said: str) -> CRMError:
+    for field, name in (("email", "e-mail address"), ("name", "name")):
+        if f"{field}_key" in said:
+            return FieldError(field, f"Somebody has taken this {name} already. Choose another one.")
+    return ConflictError(
+        "Somebody else saved the same in the meantime. Load it again and repeat your change."
+    )
+
+
+REFUSALS: dict[str, tuple[str, Callable[[Any, str], CRMError]]] = {
+    "23502": ("NOT NULL", _missing),
+    "23503": ("FOREIGN KEY", _gone),
+    "23505": ("UNIQUE", _taken),
+}
+"""SQLSTATE of PostgreSQL, words of SQLite → what is said."""
 
 
 def _enter_gate(session: Session) -> int | None:
     path = session.get_bind().engine.url.database
-    if fcntl is None or not path or path == ":memory:":
+    if not HAS_GATE or not path or path == ":memory:":
         return None
     gate = os.open(Path(path).with_suffix(".gate"), os.O_RDWR | os.O_CREAT, 0o600)
     try:

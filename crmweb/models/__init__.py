@@ -13,9 +13,9 @@ from crmweb.models.user import User
 from crmweb.models.workflow_rule import RuleVersion, WorkflowRule
 
 __all__ = [
-    "Activity", "AppState", "Base", "Change", "ChangeSet", "Deal", "Entity", "MoveKey", "Notification", "PasswordLink",
-    "Pipeline", "Record", "RuleLook", "RuleRun", "RuleVersion", "Session", "Stage", "StageChange", "StageTotal",
-    "TRACKED", "Throttle", "UNTRACKED", "User", "WorkflowRule",
+    "TRACKED", "UNTRACKED", "Activity", "AppState", "Base", "Change", "ChangeSet", "Deal", "Entity", "MoveKey",
+    "Notification", "PasswordLink", "Pipeline", "Record", "RuleLook", "RuleRun", "RuleVersion", "Session", "Stage",
+    "StageChange", "StageTotal", "Throttle", "User", "WorkflowRule",
 ]  # fmt: skip
 
 TRACKED: tuple[type[Record], ...] = (Pipeline, Stage, Deal, Entity, Activity, WorkflowRule, User)

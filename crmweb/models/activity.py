@@ -49,7 +49,7 @@ class Activity(Record):
     deleted_at: Mapped[datetime | None]
     deleted_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
 
-    deal: Mapped["Deal | None"] = relationship("Deal", lazy="raise")
+    deal: Mapped[Deal | None] = relationship("Deal", lazy="raise")
     entity: Mapped[Entity | None] = relationship(lazy="raise")
     author: Mapped[User | None] = relationship(lazy="raise", foreign_keys=[author_id])
     assigned_to: Mapped[User | None] = relationship(lazy="raise", foreign_keys=[assigned_to_id])
@@ -62,7 +62,7 @@ class Activity(Record):
         CheckConstraint("kind IS NULL OR kind = 'audit'", name="kind_known"),
         one_of("type", TYPES),
         not_empty("subject"),
-    )  # fmt: skip
+    )
 
     def __init__(
         self, *, related_to_type: str | None = None, related_to_id: UUID | str | None = None, **fields: Any

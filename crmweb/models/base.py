@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import CheckConstraint, MetaData
 from sqlalchemy import Uuid as UuidType
+from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from crmweb import clock
@@ -21,6 +22,12 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+ALIVE: dict[str, Any] = {
+    f"{dialect}_where": sql("deleted_at IS NULL") for dialect in ("sqlite", "postgresql")
+}
+"""Makes an index leave out deleted records."""
 
 
 class Base(DeclarativeBase):
@@ -74,12 +81,20 @@ def text(
         return None
     if not isinstance(value, str):
         raise FieldError(field, f"{name} must be text.")
-    if "\x00" in value:
+    if not is_storable(value):
         raise FieldError(field, f"{name} contains a character that cannot be stored.")
     trimmed = value.strip()
     if len(trimmed) > most:
         raise FieldError(field, f"{name} has {len(trimmed)} characters; at most {most} fit.")
     return trimmed
+
+
+def is_storable(value: str) -> bool:
+    """Whether both databases can keep the text: no NUL, no half of a surrogate pair."""
+    try:
+        return b"\x00" not in value.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def choice(field: str, value: Any, allowed: tuple[str, ...]) -> str:

@@ -10,23 +10,21 @@ from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, String, inspect
-from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, object_session, relationship, validates
 
 from crmweb import clock, config
 from crmweb.errors import FieldError, InvalidStageTransitionError, NotFoundError
 from crmweb.models import moving
-from crmweb.models.base import Record, not_empty, one_of, text
+from crmweb.models.base import ALIVE, Record, not_empty, one_of, text
 from crmweb.models.currency import as_currency
 from crmweb.models.custom import CustomFields, custom_fields
 from crmweb.models.entity import Entity
-from crmweb.models.placing import TOP, Place, position_at
+from crmweb.models.placing import GAP, TOP, Place, position_at
 from crmweb.models.stage import STATUSES, Stage
 from crmweb.models.types import Thousandths, as_id, as_money
 from crmweb.models.user import SYSTEM, Author, User
 
 _UNKNOWN = object()
-ALIVE = sql("deleted_at IS NULL")
 
 
 class Seen(NamedTuple):
@@ -53,7 +51,8 @@ class Deal(Record):
 
     __tablename__ = "deals"
     defaults: ClassVar[dict[str, Any]] = {
-        "currency": lambda: config.settings.default_currency, "status": "open", "version": 0, "stage_entered_at": clock.now,
+        "currency": lambda: config.settings.default_currency, "status": "open", "version": 0,
+        "stage_entered_at": clock.now,
     }  # fmt: skip
 
     name: Mapped[str] = mapped_column(String(200))
@@ -80,10 +79,10 @@ class Deal(Record):
     stage: Mapped[Stage] = relationship(lazy="joined", innerjoin=True)
     assigned_to: Mapped[User | None] = relationship(lazy="joined", foreign_keys=[assigned_to_id])
 
-    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": version, "version_id_generator": False}
+    __mapper_args__ = {"version_id_col": version, "version_id_generator": False}  # noqa: RUF012
     __table_args__ = (
-        Index("ix_deals_board", "stage_id", "position", "id", sqlite_where=ALIVE, postgresql_where=ALIVE),
-        Index("ix_deals_owner", "assigned_to_id", "stage_id", "position", "id", sqlite_where=ALIVE, postgresql_where=ALIVE),
+        Index("ix_deals_board", "stage_id", "position", "id", **ALIVE),
+        Index("ix_deals_owner", "assigned_to_id", "stage_id", "position", "id", **ALIVE),
         one_of("status", STATUSES),
         CheckConstraint("amount IS NULL OR (amount >= 0 AND amount <= 1000000000000000)", name="amount_range"),
         not_empty(),
@@ -125,52 +124,52 @@ class Deal(Record):
         """
         session = object_session(self)
         assert session is not None, "move_to needs a stored deal"
-        by, old_id, new_id = (
-            by or SYSTEM,
-            self.stage_id,
-            stage.id if isinstance(stage, Stage) else as_id(stage, "stage_id"),
-        )
+        by, old_id = by or SYSTEM, self.stage_id
+        new_id = stage.id if isinstance(stage, Stage) else as_id(stage, "stage_id")
         if key and moving.is_repeated(session, self, key, new_id):
             return Move("repeated", old_id, new_id)
         if seen and seen.stage_id != old_id:
             moving.refuse_conflict(session, self, by, seen.version)
-        stages = moving.load_stages(session, old_id, new_id)
         if old_id == new_id:
             self.position = position_at(session, self, new_id, place)
+            session.flush()
             return Move("placed", old_id, new_id)
-        moving.refuse(stages.get(new_id), stages[old_id])
+        stages = moving.load_stages(session, old_id, new_id)
+        old, new = stages[old_id], moving.refuse(stages.get(new_id), stages[old_id])
         moment = clock.now()
-        moving.record(session, self, stages[old_id], stages[new_id], by, note, moment)
+        moving.record(session, self, old, new, by, note, moment)
         self.position = position_at(session, self, new_id, place)
         with self._moving():
-            self.stage, self.stage_id = stages[new_id], new_id
-        self._follow(self.stage, moment)
+            self.stage, self.stage_id = new, new_id
+        self._follow(new, moment)
         if lost_reason and self.status == "closed_lost":
             self.lost_reason = lost_reason
+        session.flush()
         return Move("moved", old_id, new_id)
 
-    def arrive(self, session: Session) -> None:
+    def arrive(self, session: Session, top: int | None = None) -> None:
         """A new deal's first step: status by its stage, a place on top, a StageChange without `from`.
 
-        Raises InvalidStageTransitionError when the stage takes no deals.
+        `top` is the position of the card that arrived just before in the same stage, not stored yet either.
+
+        Raises FieldError without a stage, InvalidStageTransitionError when the stage takes no deals.
         """
-        if "stage" not in self.__dict__:
-            stage = session.get(Stage, self.stage_id)
-            if stage is None:
-                raise InvalidStageTransitionError("This stage is not there any more.")
-            self.stage = stage
-            self._follow(stage, self.stage_entered_at)
-        moving.refuse(self.stage, None)
-        if self.position is None:
-            self.position = position_at(session, self, self.stage_id)
+        if "stage" not in self.__dict__ and self.stage_id is None:
+            raise FieldError("stage", "The stage is missing.")
+        stage = self.stage if "stage" in self.__dict__ else session.get(Stage, self.stage_id)
+        self.stage = moving.refuse(stage, None)
+        self._follow(self.stage, self.stage_entered_at)
+        if "position" not in self.__dict__:
+            self.position = position_at(session, self, self.stage_id) if top is None else top - GAP
         moving.record_arrival(session, self)
 
     def _follow(self, stage: Stage, moment: datetime) -> None:
         """Status, closing and lost reason as the stage says: the one place that sets them."""
+        if stage.status != "closed_lost" or (self._is_stored and self.status != "closed_lost"):
+            self.lost_reason = None
         with self._moving():
             self.status = stage.status
             self.closed_date = None if stage.status == "open" else moment
-        self.lost_reason = self.lost_reason if stage.status == "closed_lost" and not self._is_stored else None
         self.stage_entered_at = moment
 
     @property

@@ -77,7 +77,7 @@ class StageChange(Record):
     seconds_in_from: Mapped[int | None] = mapped_column(BigInteger)
     below_id: Mapped[UUID | None]
 
-    deal: Mapped["Deal"] = relationship("Deal", lazy="raise")
+    deal: Mapped[Deal] = relationship("Deal", lazy="raise")
     from_stage: Mapped[Stage | None] = relationship(lazy="raise", foreign_keys=[from_stage_id])
     to_stage: Mapped[Stage] = relationship(lazy="raise", foreign_keys=[to_stage_id])
 
@@ -95,7 +95,7 @@ class MoveKey(Base):
 
     deal_id: Mapped[UUID] = mapped_column(ForeignKey("deals.id", ondelete="CASCADE"), primary_key=True)
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    stage_id: Mapped[UUID] = mapped_column(ForeignKey("stages.id"))
+    stage_id: Mapped[UUID]
     at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from crmweb import clock
 from crmweb.errors import ConflictError, FieldError, InvalidStageTransitionError
 from crmweb.models.activity import AUDIT, Activity
+from crmweb.models.base import text
 from crmweb.models.history import MoveKey, StageChange
 from crmweb.models.placing import card_below
 from crmweb.models.stage import Stage
@@ -27,10 +28,9 @@ LONGEST_KEY = 64
 def is_repeated(session: Session, deal: Deal, key: str, stage_id: UUID) -> bool:
     """Whether a move with this key was accepted before; if not, it is written down now.
 
-    FieldError when the key is too long or was used for another stage.
+    FieldError when the key does not fit or was used for another stage.
     """
-    if len(key) > LONGEST_KEY:
-        raise FieldError("idempotency_key", f"The key has {len(key)} characters; at most {LONGEST_KEY} fit.")
+    key = str(text("idempotency_key", key, most=LONGEST_KEY, label="The key"))
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     taken = dialect.insert(MoveKey).values(deal_id=deal.id, key=key, stage_id=stage_id, at=clock.now())
     if session.connection().execute(taken.on_conflict_do_nothing().returning(MoveKey.key)).first():
@@ -46,9 +46,9 @@ def is_repeated(session: Session, deal: Deal, key: str, stage_id: UUID) -> bool:
 def refuse_conflict(session: Session, deal: Deal, by: Author, seen_version: int | None) -> None:
     """ConflictError, unless all that moved the deal since was this person, or a rule after this person's move."""
     query = (
-        select(StageChange.by_id, StageChange.by_label, StageChange.cause, StageChange.at, StageChange.deal_version, User.name)
+        select(StageChange.by_id, StageChange.by_label, StageChange.at, User.name)
         .outerjoin(User, User.id == StageChange.by_id)
-        .where(StageChange.deal_id == deal.id)
+        .where(StageChange.deal_id == deal.id, StageChange.from_stage_id.is_not(None))
         .order_by(StageChange.deal_version.desc(), StageChange.step.desc())
     )  # fmt: skip
     rows = session.execute(query.where(StageChange.deal_version > (seen_version or 0))).all()
@@ -74,8 +74,8 @@ def load_stages(session: Session, old_id: UUID, new_id: UUID) -> dict[UUID, Stag
     return {stage.id: stage for stage in found}
 
 
-def refuse(new: Stage | None, old: Stage | None) -> None:
-    """InvalidStageTransitionError when `new` cannot take a deal that comes from `old` (None: a new deal)."""
+def refuse(new: Stage | None, old: Stage | None) -> Stage:
+    """`new`; InvalidStageTransitionError when it cannot take a deal that comes from `old` (None: a new deal)."""
     if new is None:
         raise InvalidStageTransitionError("This stage is not there any more. Choose another one.")
     if old is not None and new.pipeline_id != old.pipeline_id:
@@ -87,23 +87,25 @@ def refuse(new: Stage | None, old: Stage | None) -> None:
         raise InvalidStageTransitionError(f"The pipeline {new.pipeline.name} is archived and takes no deals.")
     if new.is_archived:
         raise InvalidStageTransitionError(f"The stage {new.name} is archived and takes no deals.")
+    return new
 
 
 def record(
     session: Session, deal: Deal, old: Stage, new: Stage, by: Author, note: str | None, moment: datetime
 ) -> None:
     """One audit note and one StageChange, both before anything that rules do. The deal is still in `old`."""
-    author = {"author_id": by.id, "by_label": None if by.id else by.name}
+    label = None if by.id else by.name
+    said = text("note", note, most=20_000, required=False)
     session.add(
         Activity(
-            type="note", kind=AUDIT, deal=deal, created_at=moment, **author,
+            type="note", kind=AUDIT, deal=deal, created_at=moment, author_id=by.id, by_label=label,
             subject=f"Deal moved: {old.name} → {new.name}",
-            description=(note or "").strip() or f"Deal stage changed from {old.name} to {new.name}",
+            description=said or f"Deal stage changed from {old.name} to {new.name}",
         )
     )  # fmt: skip
     session.add(
         StageChange(
-            deal=deal, from_stage=old, to_stage=new, at=moment, by_id=by.id, by_label=author["by_label"],
+            deal=deal, from_stage=old, to_stage=new, at=moment, by_id=by.id, by_label=label,
             below_id=card_below(deal),
             seconds_in_from=max(0, int((moment - deal.stage_entered_at).total_seconds())),
         )

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from crmweb.models.base import Record, not_empty, one_of, text
 
+UNREAD = sql("read_at IS NULL")
+
 
 class Notification(Record):
     """One line for one person. `withdrawn_at`: taken back by an undo before it was read."""
@@ -31,7 +33,7 @@ class Notification(Record):
 
     __table_args__ = (
         Index("ix_notifications_user", "user_id", "created_at"),
-        Index("ix_notifications_unread", "user_id", sqlite_where=sql("read_at IS NULL"), postgresql_where=sql("read_at IS NULL")),
+        Index("ix_notifications_unread", "user_id", sqlite_where=UNREAD, postgresql_where=UNREAD),
         one_of("kind", ("rule", "warning", "win", "note")),
         not_empty("subject"),
     )  # fmt: skip

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 GAP = 65_536
 NEIGHBOURS = 64
+END = 2**31
+"""As a position it means the end, whatever the column's length."""
 
 Bounds = tuple[int | None, int | None]
 
@@ -69,7 +71,8 @@ def _bounds(session: Session, deal: Deal, stage_id: UUID, place: Place) -> Bound
         if found:
             return bounds
     elif place.position is not None and place.position > 1:
-        found = session.execute(_downwards(cards, card).offset(place.position - 2).limit(2)).all()
+        skipped = min(place.position, END) - 2
+        found = session.execute(_downwards(cards, card).offset(skipped).limit(2)).all()
         if not found:
             found = session.execute(_upwards(cards, card).limit(1)).all()
         return _position(found, 0), _position(found, 1)
@@ -80,24 +83,23 @@ def _spread(session: Session, deal: Deal, stage_id: UUID, around: int) -> None:
     """Give the cards around a used-up gap room, evenly, without passing the next ones."""
     card, cards, half = type(deal), _cards(deal, stage_id), NEIGHBOURS // 2
     while True:
-        left = session.execute(_upwards(cards.where(card.position <= around), card).limit(half + 1)).all()
-        right = session.execute(_downwards(cards.where(card.position > around), card).limit(half + 1)).all()
-        low = left.pop().position if len(left) > half else left[-1].position - GAP * (len(left) + 1)
-        high = (
-            right.pop().position
-            if len(right) > half
-            else (right or left[:1])[-1].position + GAP * (len(right) + 1)
-        )
-        moved = [*reversed(left), *right]
+        upper, lower = cards.where(card.position <= around), cards.where(card.position > around)
+        above = list(session.execute(_upwards(upper, card).limit(half + 1)))
+        below = list(session.execute(_downwards(lower, card).limit(half + 1)))
+        # A card more than asked for stays where it is, and bounds the room; without one there is room without end.
+        low = above.pop().position if len(above) > half else above[-1].position - GAP * (len(above) + 1)
+        last = (below or above[:1])[-1].position
+        high = below.pop().position if len(below) > half else last + GAP * (len(below) + 1)
+        moved = [*reversed(above), *below]
         if high - low > 2 * (len(moved) + 1):
             break
         half *= 2
     step = (high - low) // (len(moved) + 1)
+    spots = [{"card": row.id, "spot": low + step * number} for number, row in enumerate(moved, 1)]
     table: Any = card.__table__
-    session.execute(
-        table.update().where(table.c.id == bindparam("card")).values(position=bindparam("spot")),
-        [{"card": row.id, "spot": low + step * (number + 1)} for number, row in enumerate(moved)],
-    )
+    # The stage again: a card that leaves it at this very moment keeps the place that it has found.
+    laid = table.update().where(table.c.id == bindparam("card"), table.c.stage_id == stage_id)
+    session.execute(laid.values(position=bindparam("spot"), updated_at=table.c.updated_at), spots)
     for row in moved:
         if held := session.identity_map.get((card, (row.id,), None)):
             session.expire(held, ["position"])
@@ -106,9 +108,8 @@ def _spread(session: Session, deal: Deal, stage_id: UUID, around: int) -> None:
 def _cards(deal: Deal, stage_id: UUID) -> Select[Any]:
     """The other cards of the stage."""
     card = type(deal)
-    return select(card.id, card.position).where(
-        card.stage_id == stage_id, card.deleted_at.is_(None), card.id != deal.id
-    )
+    cards: Any = select(card.id, card.position)
+    return cards.where(card.stage_id == stage_id, card.deleted_at.is_(None), card.id != deal.id)  # type: ignore[no-any-return]
 
 
 def _spot(card: Any) -> Any:

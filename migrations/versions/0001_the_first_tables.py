@@ -417,7 +417,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["deal_id"], ["deals.id"], name=op.f("fk_move_keys_deal_id_deals"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["stage_id"], ["stages.id"], name=op.f("fk_move_keys_stage_id_stages")),
         sa.PrimaryKeyConstraint("deal_id", "key", name=op.f("pk_move_keys")),
     )
     op.create_index(op.f("ix_move_keys_at"), "move_keys", ["at"])
