@@ -77,8 +77,13 @@ def prepare_rules(session: Session, ledger: Ledger) -> None:
 
 def keep_failures(session: Session, runs: list[dict[str, Any]]) -> None:
     """Write the runs of rules that undid a change, and count their failures."""
-    session.connection().execute(insert(RuleRun), runs)
-    for row in runs:
+    failed = {row["rule_id"] for row in runs}
+    # A rule that was made in the undone change is gone with it.
+    there = set(session.scalars(select(WorkflowRule.id).where(WorkflowRule.id.in_(failed))))
+    kept = [row for row in runs if row["rule_id"] in there]
+    if kept:
+        session.connection().execute(insert(RuleRun), kept)
+    for row in kept:
         count_failure(session, row["rule_id"], row["error"])
 
 

@@ -28,6 +28,7 @@ TARGETS: dict[str, type[Base]] = {
     kinds.PIPELINE: Pipeline,
 }
 CUSTOM = "custom_fields."
+LONGEST_NAME = 100
 CHOICE_WORDS = {"closed_won": "won", "closed_lost": "lost", "email": "e-mail"}
 
 
@@ -141,17 +142,30 @@ CATALOG: dict[str, dict[str, Field]] = {
 def field(entity_type: str, key: Any) -> Field:
     """The catalog's field; FieldError when there is none of that name."""
     found = CATALOG[entity_type].get(key) if isinstance(key, str) else None
-    if found is None and isinstance(key, str) and entity_type in ("Deal", "Entity"):
-        path, _, name = key.rpartition(CUSTOM)
-        if _ == CUSTOM and name and path in ("", "entity.") and not (path and entity_type == "Entity"):
-            label = name.replace("_", " ").capitalize()
-            phrase = f"the contact’s {label.lower()}" if path else ""
-            return Field(
-                key, label, kinds.CUSTOM, "custom_fields", path.rstrip("."), is_writable=not path, phrase=phrase
-            )  # fmt: skip
+    if found is None and isinstance(key, str):
+        found = _custom_field(entity_type, key)
     if found is None:
         raise FieldError("field", f"Rules know no field “{kinds.brief(key)}” of {entity_type}.")
     return found
+
+
+def _custom_field(entity_type: str, key: str) -> Field | None:
+    """The field of `custom_fields.name`, or of a deal's `entity.custom_fields.name`."""
+    path, prefix, name = key.partition(CUSTOM)
+    may_have = {"Deal": ("", "entity."), "Entity": ("",)}.get(entity_type, ())
+    if (
+        prefix != CUSTOM
+        or path not in may_have
+        or not name.strip()
+        or "." in name
+        or len(name) > LONGEST_NAME
+    ):
+        return None
+    label = name.replace("_", " ").capitalize()
+    phrase = f"the contact’s {label.lower()}" if path else ""
+    return Field(
+        key, label, kinds.CUSTOM, "custom_fields", path.rstrip("."), is_writable=not path, phrase=phrase
+    )
 
 
 def writable(entity_type: str, key: Any) -> Field:

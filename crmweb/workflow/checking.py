@@ -36,19 +36,23 @@ def check(session: Session, rule: WorkflowRule) -> None:
 
 
 def check_limit(session: Session, rule: WorkflowRule) -> None:
-    """FieldError when the entity type has as many rules as the setting allows."""
+    """FieldError when the entity type would have more rules, with this one, than the setting allows."""
     most = config.settings.max_workflow_rules_per_entity
     kept = (
         WorkflowRule.entity_type == rule.entity_type,
         WorkflowRule.archived_at.is_(None),
         WorkflowRule.id != rule.id,
     )
-    new = [
-        other
-        for other in session.new
-        if isinstance(other, WorkflowRule) and other.entity_type == rule.entity_type
-    ]
-    if (session.scalar(select(func.count()).select_from(WorkflowRule).where(*kept)) or 0) + len(new) > most:
+    coming = {
+        other.id
+        for other in (*session.new, rule)
+        if isinstance(other, WorkflowRule)
+        and other.entity_type == rule.entity_type
+        and other.archived_at is None
+    }
+    if (session.scalar(select(func.count()).select_from(WorkflowRule).where(*kept)) or 0) + len(
+        coming
+    ) > most:
         raise FieldError(
             "entity_type",
             f"There are {most} rules for {rule.entity_type} already, the most that "

@@ -29,6 +29,7 @@ ALL = (TEXT, CHOICE, NUMBER, MONEY, DATE, MOMENT, YES_NO, *REFERENCES, CUSTOM)
 
 LONGEST = 1000
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+_PLAIN = re.compile(r"-?(0|[1-9][\d,]*)(\.\d*)?")
 _YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -121,6 +122,11 @@ def number(written: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return found if found.is_finite() and (not found or -12 <= found.adjusted() <= 18) else None
+
+
+def plain_number(written: str) -> Decimal | None:
+    """The number that a custom field's value says; None for codes such as 007 or +49."""
+    return number(written) if _PLAIN.fullmatch(written.strip()) else None
 
 
 def yes_no(written: str) -> bool | None:

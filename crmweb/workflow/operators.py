@@ -154,7 +154,7 @@ def _compare(one: Any, other: Any) -> int:
 def _as_met(one: Any, other: Any) -> Any:
     """`other` as the type of `one`: custom fields are typed by what they hold, so a written "7" meets a number as 7."""
     if isinstance(one, Decimal) and isinstance(other, str):
-        return kinds.number(other)
+        return kinds.plain_number(other)
     if isinstance(one, bool) and isinstance(other, str):
         return kinds.yes_no(other)
     if isinstance(one, str) and isinstance(other, Decimal):

@@ -123,6 +123,8 @@ def test_what_cannot_be_compared_is_neither_more_nor_less_nor_equal(now: Any, va
         ("007", "7", False),
         ("007", "007", True),
         (Decimal(7), "7", True),
+        (Decimal(7), "007", False),
+        (Decimal(7000), "7,000", True),
         (Decimal(7), "7.00", True),
         (Decimal(7), "seven", False),
         ("100", Decimal(100), True),
