@@ -135,3 +135,5 @@ class RuleLook(Base):
     record_type: Mapped[str] = mapped_column(String(40))
     at: Mapped[datetime]
     looks: Mapped[list[Any]] = mapped_column(JSON)
+
+    __table_args__ = (Index("ix_rule_looks_at", "at"),)
