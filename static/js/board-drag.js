@@ -3,8 +3,10 @@ import { laneOf, lanes, mayMove, move, neighbour, say, setDragging } from "./boa
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const EDGE = 40; // the room that .lifted leaves for the shadow
+const QUICK = 80; // milliseconds
 let home = null;
 let grip = { x: 0, y: 0 };
+let placed = 0;
 
 const options = {
   group: "deals",
@@ -24,6 +26,7 @@ const options = {
   setData: lift,
   onStart,
   onMove: ({ to }) => aim(laneOf(to)),
+  onChange: () => (placed = performance.now()),
   onEnd,
 };
 
@@ -44,8 +47,11 @@ function onEnd({ item, to, originalEvent: event }) {
     say("Move cancelled");
     return;
   }
-  // After each placement Sortable looks away for 30 ms: a quick hand ends in a lane that the card only passed.
-  if (under !== laneOf(to)) under.querySelector(".cards").insertBefore(item, firstBelow(under, point(event).clientY));
+  // After each placement Sortable looks away for 30 ms: a quick hand leaves the card where it only passed.
+  if (under !== laneOf(to) || performance.now() - placed < QUICK) {
+    const list = under.querySelector(".cards");
+    list.insertBefore(item, firstBelow(list, point(event).clientY, item));
+  }
   if (item.parentElement === home.list && item.nextElementSibling === home.next) return;
   const before = neighbour(item)?.dataset.dealId;
   const after = before ? undefined : neighbour(item, -1)?.dataset.dealId;
@@ -61,10 +67,11 @@ function laneUnder(event) {
 
 const point = (event) => event.changedTouches?.[0] ?? event;
 
-function firstBelow(lane, y) {
-  const rows = [...lane.querySelectorAll(".card:not(.ghost)")];
-  const middle = (row) => { const box = row.getBoundingClientRect(); return box.top + box.height / 2; };
-  return rows.find((row) => middle(row) > y) ?? lane.querySelector(".cards > :not(.card)");
+/** The card that a drop at height `y` goes above. Offsets, since boxes may still be sliding to their place. */
+function firstBelow(list, y, item) {
+  const start = list.getBoundingClientRect().top - list.scrollTop - list.offsetTop;
+  const rows = [...list.querySelectorAll(".card")].filter((row) => row !== item);
+  return rows.find((row) => start + row.offsetTop + row.offsetHeight / 2 > y) ?? list.querySelector(":scope > :not(.card)");
 }
 
 function aim(lane) {

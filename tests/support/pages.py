@@ -83,25 +83,24 @@ def drop_card(page: Page, deal: str, stage: str, *, above: str | None = None) ->
     card(page, deal).drag_to(target, target_position={"x": 40, "y": 4}, steps=10)
 
 
+def lift_card(page: Page, deal: str, *, over: str) -> None:
+    """Pick a card up with the mouse and hold it over another one."""
+    start, end = _middle(card(page, deal)), _middle(card(page, over))
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=8)
+
+
 def touch_drag_card(page: Page, deal: str, stage: str) -> Response:
     """Hold a finger on a card until it comes along, and drag it to the top of a column that is in sight."""
-    start, end = _middle(card(page, deal)), _middle(_top_of(page, stage), top=True)
-    finger = page.context.new_cdp_session(page)
+    end = _middle(_top_of(page, stage), top=True)
+    return answered(page, lambda: _stroke(page, _middle(card(page, deal)), end, rest=LONG_PRESS))
 
-    def touch(kind: str, *points: tuple[float, float]) -> None:
-        finger.send(
-            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]}
-        )
 
-    def drag() -> None:
-        touch("touchStart", start)
-        page.wait_for_timeout(LONG_PRESS)
-        for step in range(1, 13):
-            way = step / 12
-            touch("touchMove", (start[0] + (end[0] - start[0]) * way, start[1] + (end[1] - start[1]) * way))
-        touch("touchEnd")
-
-    return answered(page, drag)
+def swipe(page: Page, deal: str, *, up: int) -> None:
+    """Put a finger on a card and push it up at once, as one scrolls."""
+    x, y = _middle(card(page, deal))
+    _stroke(page, (x, y), (x, y - up))
 
 
 def move_by_keyboard(page: Page, deal: str, keys: str = "Shift+ArrowRight") -> Response:
@@ -125,6 +124,11 @@ def fill_in_move(page: Page, stage: str, *, note: str = "") -> None:
     form.get_by_role("button", name=re.compile("^Move")).click()
 
 
+def pause_live(page: Page) -> None:
+    """The page hears nothing of other people's changes from now on, as on a slow line."""
+    page.route("**/changes?*", lambda route: route.fulfill(status=304))
+
+
 def announcement(page: Page) -> Locator:
     """What a screen reader is told after a success."""
     return page.get_by_role("status").first
@@ -144,3 +148,20 @@ def _middle(place: Locator, *, top: bool = False) -> tuple[float, float]:
     box = place.bounding_box()
     assert box is not None, "it is not on the screen"
     return box["x"] + box["width"] / 2, box["y"] + (4 if top else box["height"] / 2)
+
+
+def _stroke(page: Page, start: tuple[float, float], end: tuple[float, float], *, rest: int = 0) -> None:
+    """A finger comes down, rests for so many milliseconds, moves in a line and goes up."""
+    finger = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        finger.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]}
+        )
+
+    touch("touchStart", start)
+    page.wait_for_timeout(rest)
+    for step in range(1, 13):
+        way = step / 12
+        touch("touchMove", (start[0] + (end[0] - start[0]) * way, start[1] + (end[1] - start[1]) * way))
+    touch("touchEnd")
