@@ -92,7 +92,7 @@ def plain_page(new_context: Callable[..., BrowserContext]) -> Page:
 def application(server: Server) -> Iterator[Flask]:
     """The application on the server's database, to set scenes and to compare the page with the truth."""
     settings = config.read(
-        {}, database_url=server.database_url, instance=str(server.folder), secret_key="for tests"
+        {}, database_url=server.database_url, instance=str(server.folder), secret_key="a key for tests alone"
     )
     application = create_app(settings)
     yield application
@@ -103,6 +103,7 @@ def application(server: Server) -> Iterator[Flask]:
 @pytest.fixture
 def app(application: Flask, server: Server) -> Iterator[Flask]:
     """The application with its context pushed: factories and queries work on the server's database."""
+    config.use(application.config["SETTINGS"])
     with application.app_context():
         yield application
         db.session.remove()
