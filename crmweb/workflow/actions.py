@@ -33,6 +33,7 @@ class UpdateField:
 
     words = "change a field"
     settings = ("field_name", "value")
+    adds = False
 
     def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         if trigger == "delete":
@@ -92,6 +93,7 @@ class CreateActivity:
 
     words = "add a note or a task"
     settings = ("type", "subject", "description", "due_in_days")
+    adds = True
 
     def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         if trigger == "delete" and entity_type == "Entity":
@@ -138,6 +140,7 @@ class SendNotification:
 
     words = "notify"
     settings = ("to", "message")
+    adds = True
 
     def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         to = config.get("to") or "owner"
@@ -177,6 +180,7 @@ class MoveToStage:
 
     words = "move the deal"
     settings = ("stage_id",)
+    adds = False
 
     def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         if entity_type != "Deal" or trigger == "delete":

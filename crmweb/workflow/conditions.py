@@ -51,6 +51,11 @@ def judge(
     return Verdict(True)
 
 
+def have_changed(conditions: Sequence[Condition], now: Snapshot, before: Snapshot) -> bool:
+    """Whether any field that the conditions read is different now."""
+    return any(Condition(condition.field, "changed").holds(now, before) for condition in conditions)
+
+
 def _held(conditions: Sequence[Condition], before: Snapshot) -> bool:
     return all(condition.holds(before, before) for condition in conditions)
 

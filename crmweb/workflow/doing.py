@@ -29,12 +29,14 @@ class Doing(NamedTuple):
 
 
 class Action(Protocol):
-    """A kind of action. `words` name it in the editor."""
+    """A kind of action. `words` name it in the editor; `adds`: it adds something each time, it sets nothing."""
 
     @property
     def words(self) -> str: ...
     @property
     def settings(self) -> tuple[str, ...]: ...
+    @property
+    def adds(self) -> bool: ...
 
     def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
         """FieldError in words when the configuration makes no sense."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from crmweb.errors import WorkflowExecutionError
-from crmweb.workflow.conditions import Condition, Snapshot, judge
+from crmweb.workflow.conditions import Condition, Snapshot, have_changed, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class World(Protocol):
     def before(self, occasion: Occasion) -> Snapshot | None:
         """The record as it stood when the change set began; None when it was not there."""
 
-    def would_act(self, rule: Rule, occasion: Occasion) -> bool:
-        """Whether the actions would still make a difference."""
+    def would_act(self, rule: Rule, occasion: Occasion, *, sets: bool = False) -> bool:
+        """Whether the actions would still make a difference. `sets`: to what is there, not by adding to it."""
 
     def act(self, rule: Rule, occasion: Occasion, number: int) -> tuple[list[Any], list[UUID]]:
         """All actions or none: their effects, and the records made or changed. Raises WorkflowExecutionError."""
@@ -142,7 +142,7 @@ def look(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits
             [str(rule.id), rule.version, verdict.matched and not why, verdict.failing, why or verdict.seen]
         )
         if why:
-            if _is_cut(rule, progress, occasion, now) and world.would_act(rule, occasion):
+            if _is_cut(rule, world, progress, occasion):
                 world.cut(rule, occasion, progress.number, why)
         elif verdict.matched:
             _fire(rule, world, progress, occasion)
@@ -190,12 +190,19 @@ def _bound(rule: Rule, progress: Progress, limits: Limits, occasion: Occasion) -
     return ""
 
 
-def _is_cut(rule: Rule, progress: Progress, occasion: Occasion, now: Snapshot) -> bool:
-    """Whether a bound keeps the rule from news. What it did itself is none, nor what it has met before."""
+def _is_cut(rule: Rule, world: World, progress: Progress, occasion: Occasion) -> bool:
+    """Whether the bound keeps a matching rule from a difference that it would make.
+
+    Having run once is none, unless another rule changed since what this one reads or sets: they chase each other.
+    """
     if rule.id in progress.chains.get(occasion.record, ()):
         return False
     firing = progress.fired.get((rule.id, occasion.record))
     if firing is None:
-        return True
-    is_stirred = progress.stirs.get(occasion.record, 0) > firing.stirs
-    return is_stirred and judge(rule.conditions, now, firing.left, rule.fires).matched
+        return world.would_act(rule, occasion)
+    if progress.stirs.get(occasion.record, 0) == firing.stirs:
+        return False
+    now = world.now(occasion)
+    is_news = have_changed(rule.conditions, now, firing.left)
+    holds_anew = is_news and judge(rule.conditions, now, firing.left, rule.fires).matched
+    return world.would_act(rule, occasion, sets=not holds_anew)

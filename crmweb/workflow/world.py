@@ -60,9 +60,12 @@ class Live:
             return None
         return Reader(self._session, self._record(occasion), occasion.entity_type, self._ledger.before)
 
-    def would_act(self, rule: Rule, occasion: Occasion) -> bool:
+    def would_act(self, rule: Rule, occasion: Occasion, *, sets: bool = False) -> bool:
         doing = self._doing(rule, occasion, self._ledger.id)
-        return any(ACTIONS[kind].would_act(doing, settings) for kind, settings in rule.actions)
+        actions = [(ACTIONS[kind], config) for kind, config in rule.actions]
+        return any(
+            action.would_act(doing, config) for action, config in actions if not (sets and action.adds)
+        )
 
     def act(self, rule: Rule, occasion: Occasion, number: int) -> tuple[list[Any], list[UUID]]:
         started, run_id, mark = time.perf_counter_ns(), new_id(), self._ledger.mark()

@@ -33,8 +33,9 @@ from crmweb.models import (
     User,
     WorkflowRule,
 )
+from crmweb.queries import timeline
 from crmweb.services import WorkflowService
-from tests.support.cast import Cast
+from tests.support.cast import Cast, make_cast
 from tests.support.factories import make_deal, make_entity, make_note, make_pipeline, make_rule, save
 
 Stages = dict[str, Stage]
@@ -49,6 +50,9 @@ def when(field: str, operator: str, value: Any = None) -> dict[str, Any]:
 
 
 NOTE = act("create_activity", subject="Say hello")
+WRONG_PIPELINE = (
+    "Lead belongs to the pipeline Partners; this deal is in Sales Pipeline. A deal moves within its pipeline."
+)
 
 
 def rule(
@@ -457,7 +461,7 @@ def test_a_failing_rule_costs_nobody_a_move(
     assert subjects(session, deal_id=deal.id) == ["Say hello"]
     assert runs(session) == [("Broken", "failed"), ("Next", "acted")]
     run = session.scalars(select(RuleRun).filter_by(outcome="failed")).one()
-    assert (run.error or "").startswith("The rule “Broken” could not move to stage: ")
+    assert run.error == f"The rule “Broken” could not move to stage: {WRONG_PIPELINE}"
     assert run.change_set_id is not None
     assert fresh(session, broken).failures == 1
     assert not list(session.scalars(select(Change).filter_by(field="expected_close_date")))
@@ -765,3 +769,101 @@ def test_asking_for_rules_twice_in_one_change_keeps_one_log(session: Session, st
         4,
         2,
     ]
+
+
+# Which rule did what stands on the timeline ----------------------------------------------------------------------
+
+
+def signs(session: Session, deal: Deal) -> list[tuple[str, str | None, str, str | None]]:
+    """The deal's timeline, oldest first: type, rule, what, after whom."""
+    items = timeline.of_deal(session, deal.id)
+    return [(item.type, item.rule_name, item.subject, item.after) for item in reversed(items)]
+
+
+def test_the_timeline_says_which_rule_did_what_after_whom_and_behind_the_move_that_set_it_off(
+    session: Session, stages: Stages, elsewhere: Stage, cast: Cast
+) -> None:
+    """D23: the move's note precedes what rules do."""
+    rule("Chase", act("create_activity", type="task", subject="Call them"))
+    rule("Date", act("update_field", field_name="expected_close_date", value="2026-12-31"), NOTE)
+    rule("Tell", act("send_notification", to="admins", message="Look"))
+    failing(elsewhere)
+    deal = make_deal(stages["Lead"])
+    move(deal, stages["Qualified"], by=cast.priya)
+    after = "after Priya Nair’s change"
+    assert signs(session, deal) == [
+        ("audit", None, "Deal moved: Lead → Qualified", None),
+        ("task", "Chase", "Call them", after),
+        ("note", "Date", "Say hello", after),
+        ("rule", "Date", "set Close date to “2026-12-31”", after),
+        ("rule", "Tell", "notified Ann Berg: “Look”", after),
+        (
+            "rule",
+            "Broken",
+            f"could not move to stage: {WRONG_PIPELINE}",
+            after,
+        ),
+    ]
+
+
+def test_the_timeline_says_where_rules_that_set_off_each_other_were_stopped(
+    session: Session, stages: Stages
+) -> None:
+    rule(
+        "Low",
+        act("update_field", field_name="amount", value=1),
+        conditions=[when("amount", "greater_than", 1)],
+    )
+    rule(
+        "High", act("update_field", field_name="amount", value=9), conditions=[when("amount", "less_than", 9)]
+    )
+    deal = make_deal(stages["Lead"], amount=5)
+    change(deal, amount=6)
+    assert [(name, what) for _, name, what, _ in signs(session, deal)] == [
+        ("Low", "changed Amount from “6” to “1”"),
+        ("High", "changed Amount from “1” to “9”"),
+        ("Low", "was stopped. It already ran for this record in this change."),
+    ]
+
+
+def test_an_entry_of_a_rule_knows_its_rule(session: Session, stages: Stages) -> None:
+    greet = rule("Greet", NOTE, act("update_field", field_name="amount", value=5), on="create")
+    deal = make_deal(stages["Lead"])
+    assert [item.rule_id for item in timeline.of_deal(session, deal.id)] == [greet.id, greet.id]
+
+
+def test_an_entitys_timeline_has_its_own_and_its_deals_signs(
+    session: Session, stages: Stages, ann: User
+) -> None:
+    rule("Mark", act("update_field", field_name="note", value="VIP"), of="Entity", on="create")
+    rule("Price", act("update_field", field_name="amount", value=5), on="create")
+    rule("Plan", act("update_field", field_name="due_at", value="2026-12-31"), of="Activity", on="create")
+    deal = make_deal(stages["Lead"], "Fleet", by=ann)
+    make_note(deal, "They called")
+    items = [
+        (item.rule_name, item.subject, item.deal_name)
+        for item in timeline.of_entity(session, deal.entity_id)
+        if item.rule_id
+    ]
+    assert items == [
+        ("Plan", "set Due to “2026-12-31 00:00”", None),
+        ("Mark", "set Note to “VIP”", None),
+        ("Price", "changed Amount from “50,000” to “5”", "Fleet"),
+    ]
+
+
+def test_the_timeline_of_a_busy_rule_is_read_page_by_page_without_loss(
+    session: Session, stages: Stages
+) -> None:
+    rule("Count", act("send_notification", to="admins"), NOTE)
+    make_cast()
+    deal = make_deal(stages["Lead"])
+    for amount in range(6):
+        change(deal, amount=amount)
+    whole = [item.id for item in timeline.of_deal(session, deal.id)]
+    assert len(whole) == 12
+    paged, before = [], None
+    while page := timeline.of_deal(session, deal.id, 5, before):
+        paged += [item.id for item in page[:5]]
+        before = paged[-1]
+    assert paged == whole

@@ -56,8 +56,11 @@ class Paper:
     def before(self, occasion: Occasion) -> Snapshot | None:
         return self.before_[occasion.record]
 
-    def would_act(self, rule: Rule, occasion: Occasion) -> bool:
-        return any(kind != "set" or not self._is_so(occasion.record, what) for kind, what in rule.actions)
+    def would_act(self, rule: Rule, occasion: Occasion, *, sets: bool = False) -> bool:
+        return any(
+            not self._is_so(occasion.record, what) if kind == "set" else not sets
+            for kind, what in rule.actions
+        )
 
     def act(self, rule: Rule, occasion: Occasion, number: int) -> tuple[list[Any], list[UUID]]:
         kept, fresh = {key: dict(record) for key, record in self.records.items()}, list(self.fresh)
