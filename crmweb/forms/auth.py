@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import Form, HiddenField, PasswordField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired
 
 from crmweb import passwords
 from crmweb.errors import CRMError, FieldError
@@ -20,11 +20,6 @@ class SignInForm(Form):
     email = StringField("E-mail", [InputRequired("Your e-mail is missing.")])
     password = PasswordField("Password", [InputRequired("Your password is missing.")])
 
-    def proof(self) -> tuple[str, str]:
-        """E-mail and password. Raises FieldError when one is missing."""
-        check(self)
-        return self.email.data or "", self.password.data or ""
-
 
 class PasswordForm(Form):
     """A new password, by a one-time link."""
@@ -36,8 +31,8 @@ class SetUpForm(Form):
     """The first admin of an empty installation."""
 
     code = StringField("Code from the console", [InputRequired("The code is missing.")])
-    name = StringField("Your name", [InputRequired("Your name is missing."), Length(max=200)])
-    email = StringField("E-mail", [InputRequired("Your e-mail is missing."), Length(max=254)])
+    name = StringField("Your name", [InputRequired("Your name is missing.")])
+    email = StringField("E-mail", [InputRequired("Your e-mail is missing.")])
     password = PasswordField("Password", [InputRequired("Choose a password.")], description=NEW_PASSWORD)
 
 

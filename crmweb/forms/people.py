@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from babel import Locale
 from wtforms import Form, PasswordField, RadioField, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import AnyOf, InputRequired, ValidationError
 
 from crmweb.forms.auth import NEW_PASSWORD
 
@@ -21,27 +21,20 @@ LOCALES = (
     "fr_CA", "fr_CH", "hr", "hu", "it", "ja", "ko", "lt", "lv", "nb", "nl", "nl_BE", "pl", "pt", "pt_BR", "ro", "sk",
     "sl", "sv", "tr", "uk", "zh_Hans", "zh_Hant",
 )  # fmt: skip
-REGIONS = (
-    "Africa",
-    "America",
-    "Antarctica",
-    "Arctic",
-    "Asia",
-    "Atlantic",
-    "Australia",
-    "Europe",
-    "Indian",
-    "Pacific",
-)
+REGIONS = "Africa America Antarctica Arctic Asia Atlantic Australia Europe Indian Pacific".split()
 
 
 class PersonForm(Form):
     """Who they are and what they may do."""
 
-    name = StringField(
-        "Name", [InputRequired("The name is missing."), Length(max=200, message="At most 200 characters.")]
+    name = StringField("Name", [InputRequired("Name is missing.")])
+    role = RadioField(
+        "Role",
+        [AnyOf(ROLES, "Choose one of the roles.")],
+        choices=ROLES,
+        default="rep",
+        validate_choice=False,
     )
-    role = RadioField("Role", [InputRequired("Choose a role.")], choices=ROLES, default="rep")
 
 
 class NewPersonForm(PersonForm):
@@ -49,23 +42,26 @@ class NewPersonForm(PersonForm):
 
     email = StringField(
         "E-mail",
-        [InputRequired("The e-mail is missing."), Length(max=254, message="At most 254 characters.")],
+        [InputRequired("E-mail is missing.")],
     )
 
 
 class ProfileForm(Form):
     """How one is called, and how times and numbers are written."""
 
-    name = StringField(
-        "Name", [InputRequired("Your name is missing."), Length(max=200, message="At most 200 characters.")]
-    )
-    timezone = SelectField("Time zone")
-    locale = SelectField("Numbers and dates")
+    name = StringField("Name", [InputRequired("Name is missing.")])
+    timezone = SelectField("Time zone", validate_choice=False)
+    locale = SelectField("Numbers and dates", validate_choice=False)
 
     def offer(self, timezone: str, locale: str) -> None:
         """Fill the lists of choices; what is chosen now is always among them."""
         self.timezone.choices = timezones(timezone)
         self.locale.choices = {code: _name(code) for code in (*LOCALES, locale)}
+
+    def validate_locale(self, field: SelectField) -> None:
+        """ValidationError unless it is one of those offered."""
+        if field.data not in field.choices:
+            raise ValidationError("Choose one of these.")
 
 
 class EmailForm(Form):
@@ -73,7 +69,7 @@ class EmailForm(Form):
 
     email = StringField(
         "New e-mail",
-        [InputRequired("The e-mail is missing."), Length(max=254, message="At most 254 characters.")],
+        [InputRequired("E-mail is missing.")],
     )
     current_password = PasswordField("Your password", [InputRequired("Your password is missing.")])
 
