@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, select
@@ -84,14 +84,38 @@ def require_delete_deal(person: Author, owner_id: UUID | None) -> None:
         raise PermissionDeniedError("Only the owner or a manager can delete this deal.")
 
 
-def may_edit_activity(person: Author, activity: Activity) -> bool:
+class Entry(Protocol):
+    """An activity, or its row on a timeline."""
+
+    @property
+    def is_audit(self) -> bool: ...
+    @property
+    def author_id(self) -> UUID | None: ...
+    @property
+    def assigned_to_id(self) -> UUID | None: ...
+
+
+def may_edit_activity(person: Author, activity: Entry) -> bool:
     """One's own; any but an audit note for managers and admins."""
     return not activity.is_audit and (may(person, "edit_any_activity") or activity.author_id == person.id)
 
 
-def require_edit_activity(person: Author, activity: Activity) -> None:
+def require_edit_activity(person: Author, activity: Entry) -> None:
     """PermissionDeniedError unless the person may edit and delete this activity."""
     if activity.is_audit:
         raise PermissionDeniedError("The note of a move is kept as it is. Nobody can change or delete it.")
     if not may_edit_activity(person, activity):
         raise PermissionDeniedError("Only its author or a manager can change this.")
+
+
+def may_finish_task(person: Author, activity: Entry) -> bool:
+    """Tick it off: whoever may edit it, and whoever is to do it."""
+    return may_edit_activity(person, activity) or (
+        not activity.is_audit and activity.assigned_to_id == person.id
+    )
+
+
+def require_finish_task(person: Author, activity: Entry) -> None:
+    """PermissionDeniedError unless the person may tick this task off."""
+    if not may_finish_task(person, activity):
+        raise PermissionDeniedError("Only whoever is to do it, its author or a manager can tick it off.")

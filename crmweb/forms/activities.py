@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -47,42 +48,37 @@ class NoteForm(RecordForm):
 
 
 class TaskForm(RecordForm):
-    """Something to do: what, by when, for whom."""
+    """Something to do, and by when."""
 
     model = Activity
 
     subject = Text("Task", required="What is to do? Write it in a few words.")
     due_on = Day("Due")
-    assigned_to_id = Reference("For", missing="This person is not active any more. Choose somebody else.")
 
-    def add(self, session: Session, **link: Any) -> Activity:
-        """The new task, on `deal` or `entity`. FieldError when nobody can do it."""
-        person = _active(session, self.assigned_to_id)
-        task = Activity(
-            type="task",
-            subject=self.subject.data,
-            due_at=due_on(self.due_on.data),
-            assigned_to=person,
-            **link,
-        )
+    def add(self, session: Session, person_id: UUID, **link: Any) -> Activity:
+        """The new task for the person, on `deal` or `entity`."""
+        due = due_on(self.due_on.data)
+        task = Activity(type="task", subject=self.subject.data, due_at=due, assigned_to_id=person_id, **link)
         session.add(task)
         return task
 
 
 class ActivityForm(EditForm):
-    """Changes of a note or a task. What the kind does not have is left out by `of`."""
+    """Changes of a note, a task or another activity; `keep_for` leaves out what its kind does not have."""
 
     model = Activity
 
-    subject = Text("Task", required=True)
+    subject = Text("Subject", required=True)
     description = Paragraphs("Note", name="note")
     due_on = Day("Due")
     assigned_to_id = Reference("For", missing="This person is not active any more. Choose somebody else.")
 
-    def keep_for(self, kind: str) -> None:
-        """Leave out the fields that a note, or anything but a note, does not have."""
-        if kind == "note":
-            del self.subject, self.due_on, self.assigned_to_id
+    def keep_for(self, kind: str, subject: str) -> None:
+        """Leave out the fields that an activity of this kind and subject does not have."""
+        if kind != "task":
+            del self.due_on, self.assigned_to_id
+        if kind == "note" and subject == PLAIN_NOTE:
+            del self.subject
             self.description.missing = "Write the note first."
             self.description.flags.required = True
 

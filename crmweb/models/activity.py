@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validates
 
-from crmweb.errors import FieldError
+from crmweb import clock
+from crmweb.errors import FieldError, NotFoundError
 from crmweb.models.base import Record, choice, not_empty, one_of, text
 from crmweb.models.entity import Entity
 from crmweb.models.types import as_id
-from crmweb.models.user import User
+from crmweb.models.user import Author, User
 
 if TYPE_CHECKING:
     from crmweb.models.deal import Deal
@@ -91,6 +92,18 @@ class Activity(Record):
     @property
     def is_audit(self) -> bool:
         return self.kind == AUDIT
+
+    @classmethod
+    def locked(cls, session: Session, activity_id: UUID | str) -> Self:
+        """The activity, fresh, locked until the transaction ends; lock its deal first. NotFoundError if it is gone."""
+        activity = session.get(cls, as_id(activity_id), with_for_update=True, populate_existing=True)
+        if activity is None or activity.deleted_at is not None:
+            raise NotFoundError("This entry is not there any more.")
+        return activity
+
+    def delete(self, by: Author) -> None:
+        """Take it from the timeline. A move's note cannot be: the save refuses."""
+        self.deleted_at, self.deleted_by_id = clock.now(), by.id
 
     @validates("type")
     def _type(self, _: str, value: Any) -> str:

@@ -147,6 +147,10 @@ class Deal(Record):
         session.flush()
         return Move("moved", old_id, new_id)
 
+    def delete(self, by: Author) -> None:
+        """Take the deal from every board and list; it can come back until it is purged."""
+        self.deleted_at, self.deleted_by_id = clock.now(), by.id
+
     def arrive(self, session: Session, top: int | None = None) -> None:
         """A new deal's first step: status by its stage, a place on top, a StageChange without `from`.
 

@@ -9,11 +9,12 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validates
 
+from crmweb import clock
 from crmweb.errors import FieldError, NotFoundError
 from crmweb.models.base import Record, choice, not_empty, one_of, text
 from crmweb.models.custom import CustomFields, custom_fields
 from crmweb.models.types import as_id
-from crmweb.models.user import User
+from crmweb.models.user import Author, User
 
 KINDS = ("person", "organization", "trust")
 ENTITY_STATUSES = ("Active", "Inactive")
@@ -57,6 +58,10 @@ class Entity(Record):
         if entity is None or entity.deleted_at is not None:
             raise NotFoundError("This company or person is not there any more.")
         return entity
+
+    def delete(self, by: Author) -> None:
+        """Take it from every list; it can come back until it is purged. Its deals must be gone before."""
+        self.deleted_at, self.deleted_by_id = clock.now(), by.id
 
     @validates("name")
     def _name(self, _: str, value: Any) -> str | None:

@@ -87,6 +87,11 @@ class Match:
     kind: str
     detail: str | None
 
+    @property
+    def key(self) -> str:
+        """The name as it is compared."""
+        return self.name.casefold()
+
 
 def page(session: Session, text: str = "", after: UUID | None = None) -> EntityPage:
     """A page of the list by name, of those with all words of `text` in name, e-mail or phone. Three statements."""
@@ -184,5 +189,5 @@ def _has(word: str) -> ColumnElement[bool]:
 
 def _open_deals(session: Session, entity_ids: list[UUID]) -> dict[UUID, int]:
     alive = Deal.entity_id.in_(entity_ids), Deal.status == "open", Deal.deleted_at.is_(None)
-    counts = select(Deal.entity_id, func.count()).where(*alive).group_by(Deal.entity_id)
-    return dict(session.execute(counts).tuples().all()) if entity_ids else {}
+    counts = select(Deal.entity_id, func.count().label("deals")).where(*alive).group_by(Deal.entity_id)
+    return {row.entity_id: row.deals for row in session.execute(counts)} if entity_ids else {}

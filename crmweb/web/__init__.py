@@ -6,21 +6,29 @@ from flask import Flask
 
 from crmweb.web import (
     account,
+    activities,
     assets,
     auth,
     board,
     cards,
+    deal_forms,
+    deal_list,
     deals,
+    entities,
     errors,
     filters,
     health,
     navigation,
     people,
+    pipelines,
     security,
+    stages,
 )
 
 PARTS = (security, errors, assets, filters, cards, navigation)
-PAGES = (account, auth, board, deals, health, people)
+PAGES = (account, activities, auth, board, deals, entities, health, people, pipelines, stages)
+MORE_OF = {deals: (deal_forms, deal_list)}
+"""Modules that add routes to another one's blueprint."""
 
 
 def init_app(app: Flask) -> None:

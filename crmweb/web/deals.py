@@ -12,6 +12,7 @@ from flask import Blueprint, render_template, request, url_for
 from crmweb import config, rights
 from crmweb.errors import NotFoundError, PermissionDeniedError
 from crmweb.extensions import db
+from crmweb.forms.activities import NoteForm, TaskForm
 from crmweb.queries import deals, timeline
 from crmweb.queries.deals import DealDetail
 from crmweb.web.access import Person, access, me
@@ -38,12 +39,12 @@ def move(deal_id: UUID) -> str:
     return move_form(deal)
 
 
-def page(deal_id: UUID, person: Person, **more: Any) -> str:
-    """The deal's page or panel; `more` brings back a note that was refused."""
+def page(deal_id: UUID, person: Person) -> str:
+    """The deal's page or panel."""
     context = panel(deal_id, person)
     if is_htmx():
-        return render_template("deals/_panel.html", heading="h2", **{**context, **more})
-    return render_template("deals/show.html", **{**context, **more})
+        return render_template("deals/_panel.html", heading="h2", **context)
+    return render_template("deals/show.html", **context)
 
 
 def panel(deal_id: UUID, person: Person) -> dict[str, Any]:
@@ -60,8 +61,12 @@ def panel(deal_id: UUID, person: Person) -> dict[str, Any]:
         "timeline_more": older,
         "may_edit": rights.may_edit_deal(person, deal.owner_id),
         "may_delete": rights.may_delete_deal(person, deal.owner_id),
-        "note": "",
-        "note_errors": [],
+        "may_edit_entry": partial(rights.may_edit_activity, person),
+        "may_finish_entry": partial(rights.may_finish_task, person),
+        "note_form": NoteForm(),
+        "task_form": TaskForm(),
+        "note_url": url_for("deals.note", deal_id=deal_id),
+        "task_url": url_for("deals.task", deal_id=deal_id),
     }
 
 
