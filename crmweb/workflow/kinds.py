@@ -106,10 +106,10 @@ def is_missing(value: Any) -> bool:
     return value is None or value == ""
 
 
-def brief(value: Any) -> str:
-    """`value` as an error message repeats it."""
+def brief(value: Any, most: int = 40) -> str:
+    """`value` in at most so many characters, as errors, logs and sentences repeat it."""
     written = str(value)
-    return written if len(written) <= 40 else f"{written[:39]}…"
+    return written if len(written) <= most else f"{written[: most - 1]}…"
 
 
 def number(written: str) -> Decimal | None:
