@@ -46,7 +46,7 @@ class RecordForm(Form):
                 field.flags.maxlength = kind.length
 
     @property
-    def status(self) -> int:
+    def http_status(self) -> int:
         """The HTTP status of an answer that shows this form again."""
         return 422
 
@@ -141,7 +141,7 @@ class EditForm(RecordForm):
             self.before = {name: as_lines(text).strip() for name, text in sent.items() if text is not None}
 
     @property
-    def status(self) -> int:
+    def http_status(self) -> int:
         return 409 if self.conflicts else 422
 
     @property

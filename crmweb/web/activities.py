@@ -91,7 +91,7 @@ def edit(activity_id: UUID) -> Answer:
     if request.method == "POST":
         if form.save(partial(_change, entry, person, form.write), by=person):
             return see_other(_page_of(entry))
-        return _edit_page(form, entry, person), form.status
+        return _edit_page(form, entry, person), form.http_status
     return _edit_page(form, entry, person)
 
 

@@ -45,7 +45,7 @@ def new() -> Response | str | tuple[str, int]:
         return deal.id, deal.stage.pipeline_id
 
     if not form.save(work, by=person):
-        return _new_page(form, offered), form.status
+        return _new_page(form, offered), form.http_status
     deal_id, pipeline_id = form.result
     return see_other(url_for("board.show", pipeline_id=pipeline_id, _anchor=f"deal-{deal_id}"))
 
@@ -67,7 +67,7 @@ def edit(deal_id: UUID) -> Response | str | tuple[str, int]:
         form.write(session, locked, person)
 
     if not form.save(work, by=person):
-        return _edit_page(form, deals.load(db.session(), deal_id), person), form.status
+        return _edit_page(form, deals.load(db.session(), deal_id), person), form.http_status
     return see_other(url_for("deals.show", deal_id=deal_id))
 
 

@@ -75,7 +75,7 @@ def new() -> Response | str | tuple[str, int]:
     if request.method == "GET":
         return page()
     if not form.save(lambda session: form.add(session).id, by=person):
-        return page(), form.status
+        return page(), form.http_status
     return see_other(url_for(".show", entity_id=form.result))
 
 
@@ -93,7 +93,7 @@ def edit(entity_id: UUID) -> Response | str | tuple[str, int]:
     if request.method == "GET":
         return _edit_page(form, entity, person)
     if not form.save(lambda session: form.write(session, Entity.locked(session, entity_id)), by=person):
-        return _edit_page(form, entities.load(db.session(), entity_id), person), form.status
+        return _edit_page(form, entities.load(db.session(), entity_id), person), form.http_status
     return see_other(url_for(".show", entity_id=entity_id))
 
 

@@ -52,7 +52,7 @@ def new() -> Answer:
     if request.method == "GET":
         return page()
     if not form.save(work, by=person):
-        return page(), form.status
+        return page(), form.http_status
     return see_other(url_for(".edit", pipeline_id=form.result))
 
 
@@ -72,7 +72,7 @@ def edit(pipeline_id: UUID) -> Answer:
     if request.method == "GET":
         return page(pipeline, person, form)
     if not form.save(work, by=person):
-        return page(pipelines.load(db.session(), pipeline_id), person, form), form.status
+        return page(pipelines.load(db.session(), pipeline_id), person, form), form.http_status
     flash("Saved.", "done")
     return see_other(url_for(".edit", pipeline_id=pipeline_id))
 
@@ -81,11 +81,12 @@ def edit(pipeline_id: UUID) -> Answer:
 @access("managers")
 def place(pipeline_id: UUID) -> Answer:
     """Move a pipeline in the list: `by` -1 up, 1 down."""
-    person, steps = me(), step()
+    person, pipeline = me(), pipelines.load(db.session(), pipeline_id)
+    steps = step()
 
     def work(session: Session) -> bool:
         rights.require(person, "pipelines")
-        return arranging.shift_pipeline(session, pipeline_id, steps)
+        return arranging.shift_pipeline(session, pipeline.id, steps)
 
     changes.commit(work, by=person)
     return see_other(url_for(".index", _anchor=f"pipeline-{pipeline_id}"))

@@ -42,7 +42,7 @@ def new(pipeline_id: UUID) -> Answer:
     if request.method == "POST" and form.save(work, by=person):
         return see_other(_home(pipeline_id))
     page = render_template("pipelines/stage.html", pipeline=pipeline, stage=None, form=form, disputes={})
-    return page if sent is None else (page, form.status)
+    return page if sent is None else (page, form.http_status)
 
 
 @bp.route("/stages/<uuid:stage_id>/edit", methods=["GET", "POST"])
@@ -66,23 +66,22 @@ def edit(stage_id: UUID) -> Answer:
     page = render_template(
         "pipelines/stage.html", pipeline=pipeline, stage=stage, form=form, disputes=disputes
     )
-    return page if sent is None else (page, form.status)
+    return page if sent is None else (page, form.http_status)
 
 
 @bp.post("/stages/<uuid:stage_id>/place")
 @access("managers")
 def place(stage_id: UUID) -> Answer:
     """Move a stage on the board: `by` -1 to the left, 1 to the right."""
-    person, steps = me(), step()
+    person, (pipeline, _) = me(), pipelines.load_stage(db.session(), stage_id)
+    steps = step()
 
-    def work(session: Session) -> UUID:
+    def work(session: Session) -> None:
         rights.require(person, "pipelines")
-        stage = arranging.locked_stage(session, stage_id)
-        arranging.shift_stage(session, stage, steps)
-        return stage.pipeline_id
+        arranging.shift_stage(session, arranging.locked_stage(session, stage_id), steps)
 
-    pipeline_id = changes.commit(work, by=person)
-    return see_other(_home(pipeline_id, f"line-{stage_id}"))
+    changes.commit(work, by=person)
+    return see_other(_home(pipeline.id, f"line-{stage_id}"))
 
 
 @bp.route("/stages/<uuid:stage_id>/archiving", methods=["GET", "POST"])
@@ -102,7 +101,7 @@ def archive(stage_id: UUID) -> Answer:
         flash(_archived(stage, form.result, form.to_id.words(form.to_id.data)), "done")
         return see_other(_home(pipeline.id))
     page = render_template("pipelines/archive_stage.html", pipeline=pipeline, stage=stage, form=form)
-    return page if request.method == "GET" else (page, form.status)
+    return page if request.method == "GET" else (page, form.http_status)
 
 
 @bp.post("/stages/<uuid:stage_id>/restoring")
