@@ -11,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crmweb import changes, rights, signals, workflow
-from crmweb.errors import NotFoundError
+from crmweb.errors import NotFoundError, PermissionDeniedError
 from crmweb.extensions import db
 from crmweb.models import Deal, User
+from crmweb.models.base import text
 from crmweb.models.types import as_id
 from crmweb.models.user import SYSTEM, Actor
 from crmweb.queries import timeline
@@ -32,37 +33,28 @@ class DealService:
         `user_email` of a user: their rights are checked and they are the author. An unknown address is kept as the
         author's label. None: "System", no rights check.
 
-        Raises NotFoundError, PermissionDeniedError, InvalidStageTransitionError, WorkflowExecutionError.
+        Raises what `Deal.move_to` raises, NotFoundError, PermissionDeniedError, UnsavedChangesError,
+        WorkflowExecutionError.
         """
-        deal_id, user = deal.id, _user(user_email)
-        by = (
-            Actor.of(user)
-            if user
-            else Actor(user_email.strip(), user_email.strip())
-            if user_email
-            else SYSTEM
-        )
+        deal_id, by = deal.id, _author(user_email)
 
         def work(session: Session) -> None:
             locked = Deal.locked(session, deal_id)
-            if user is not None:
+            if by.id is not None:
                 rights.require_edit_deal(by, locked)
             locked.move_to(new_stage_id, by=by, note=note)
 
         changes.commit(work, by=by)
-        if deal in db.session:
-            db.session.refresh(deal)
-            return deal
-        return db.session.get_one(Deal, deal_id, populate_existing=True)
+        return _refreshed(deal)
 
     @staticmethod
     async def amove_deal_to_stage(
         deal: Deal, new_stage_id: UUID | str, note: str | None = None, user_email: str | None = None
     ) -> Deal:
         """`move_deal_to_stage` in a worker thread with its own session. The deal must be committed."""
-        app, deal_id = current_app._get_current_object(), deal.id  # type: ignore[attr-defined]
-        if (session := db.session()).in_transaction() and not session.info.get("is_writing"):
-            session.rollback()
+        app, deal_id, session = current_app._get_current_object(), deal.id, db.session()  # type: ignore[attr-defined]
+        changes.refuse_unsaved(session)
+        session.rollback()
 
         def move() -> None:
             with app.app_context():
@@ -72,8 +64,9 @@ class DealService:
                 DealService.move_deal_to_stage(stored, new_stage_id, note, user_email)
 
         await asyncio.to_thread(move)
-        db.session.refresh(deal)
-        return deal
+        if not (session.new or session.dirty or session.deleted):
+            session.rollback()  # what this session began to read meanwhile may be from before the move
+        return _refreshed(deal)
 
 
 class WorkflowService:
@@ -103,7 +96,20 @@ class ActivityService:
         )
 
 
-def _user(email: str | None) -> User | None:
-    if not email or not email.strip():
-        return None
-    return db.session.scalar(select(User).where(User.email_key == email.strip().casefold(), User.is_active))
+def _author(email: str | None) -> Actor:
+    """The person with that address, or it alone as a label, or the system."""
+    address = text("user_email", email, most=254, required=False, label="The address")
+    if address is None:
+        return SYSTEM
+    person = db.session.scalar(select(User).where(User.email_key == address.casefold()))
+    if person is None:
+        return Actor(address, address)
+    if not person.is_active:
+        raise PermissionDeniedError(f"The account of {person.name} is closed.")
+    return Actor.of(person)
+
+
+def _refreshed(deal: Deal) -> Deal:
+    """The caller's own deal as it is stored now; another one when no session of this thread holds it."""
+    stored = db.session.get_one(Deal, deal.id, populate_existing=True)
+    return deal if deal in db.session else stored

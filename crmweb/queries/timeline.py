@@ -90,6 +90,8 @@ def activities(
     if link is None:
         raise FieldError("related_to_type", f"“{related_to_type}” has no timeline; Deal and Entity have.")
     most = config.settings.activity_timeline_limit if limit is None else limit
+    if most < 1:
+        raise FieldError("limit", "A timeline shows at least 1 entry.")
     query = select(Activity).where(link, Activity.deleted_at.is_(None)).options(joinedload(Activity.author))
     return list(session.scalars(query.order_by(Activity.created_at.desc(), Activity.id.desc()).limit(most)))
 
