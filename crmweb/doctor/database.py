@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, inspect, select
 
 from crmweb.doctor.findings import SHOWN, Check, Finding
 from crmweb.models import User
@@ -32,16 +32,15 @@ def integrity(connection: Connection) -> Iterator[Finding]:
 
 def release(connection: Connection) -> Iterator[Finding]:
     """Whether the tables are those of this release."""
-    here, known = revision(connection), ScriptDirectory(str(MIGRATIONS))
-    if here == known.get_current_head():
-        return
-    if here is None:
+    here, place = revision(connection), standing(connection)
+    if place == "foreign":
         sentence = "There are no tables yet. Make them: flask --app crmweb db upgrade"
-    elif here in {script.revision for script in known.walk_revisions()}:
-        sentence = f"Migrations are pending after {here}. Apply them: flask --app crmweb db upgrade"
+    elif place == "older":
+        sentence = "Migrations are pending. Apply them: flask --app crmweb db upgrade"
     else:
         sentence = f"The tables are of a newer release ({here}) than this one. Install that release."
-    yield Finding("release", sentence, is_fatal=True)
+    if place != "present":
+        yield Finding("release", sentence, is_fatal=True)
 
 
 def references(connection: Connection) -> Iterator[Finding]:
@@ -87,6 +86,23 @@ def admins(connection: Connection) -> Iterator[Finding]:
 def revision(connection: Connection) -> str | None:
     """The migration that the database is at; None before the first."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def standing(connection: Connection) -> str:
+    """How the tables stand to those of this release: `present`, `older`, `newer`; `foreign`: they are not Crmweb's."""
+    if not inspect(connection).has_table("alembic_version"):
+        return "foreign"
+    return standing_of(revision(connection))
+
+
+def standing_of(here: str | None) -> str:
+    """How the tables after the migration `here` stand to those of this release."""
+    known = ScriptDirectory(str(MIGRATIONS))
+    if here == known.get_current_head():
+        return "present"
+    return (
+        "older" if here is None or here in {script.revision for script in known.walk_revisions()} else "newer"
+    )
 
 
 CHECKS: tuple[Check, ...] = (integrity, release, references, engine, admins)
