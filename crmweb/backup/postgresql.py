@@ -29,12 +29,10 @@ MAGIC = b"PGDMP"
 TRIES = 5
 ALONE = (
     "SET lock_timeout = '30s'",
-    # fmt: off
     (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE (datname, usename) = (current_database(), current_user) AND pid <> pg_backend_pid()"
     ),
-    # fmt: on
 )
 """Others would hold tables that are to go. They connect again, and wait until the new tables are there."""
 
