@@ -39,14 +39,16 @@ def by_password(email: str, password: str, address: str, device: str) -> str:
     user = _active(email)
     if not passwords.is_match(password, user.password_hash if user else None) or user is None:
         refuse("password", "E-mail and password do not match.", email, address, attempt)
-    kept = user.password_hash
+    kept, user_id = user.password_hash, user.id
     renewed = passwords.hash_password(password) if kept and passwords.is_outdated(kept) else kept
-    token, user_id = secrets.token_urlsafe(32), user.id
+    token = secrets.token_urlsafe(32)
 
     def work(session: Session) -> None:
+        person = User.locked(session, user_id)
+        if not person.is_active or person.password_hash != kept:  # changed while this was computing
+            raise FieldError("password", "E-mail and password do not match any more.")
+        person.password_hash = renewed
         throttles.give_back(session, email, address)
-        if renewed != kept:
-            session.execute(update(User).where(User.id == user_id).values(password_hash=renewed))
         begin(session, user_id, token, address, device)
 
     changes.commit(work, cause="bookkeeping")

@@ -7,6 +7,7 @@ addresses together after more; and an address that tries many accounts is closed
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -66,7 +67,17 @@ def give_back(session: Session, account: str, address: str) -> None:
 def _keys(account: str, address: str) -> tuple[str, str, str]:
     # Hashed, so that a key always fits and nothing that was typed into the wrong field is kept.
     whom = hashlib.sha256(account.strip().casefold().encode()).hexdigest()
-    return f"account {whom} from {address}", f"account {whom}", f"address {address}"
+    place = _network(address)
+    return f"account {whom} from {place}", f"account {whom}", f"address {place}"
+
+
+def _network(address: str) -> str:
+    # Whoever has one IPv6 address mostly has the 2^64 beside it.
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((known, 64), strict=False)) if known.version == 6 else address
 
 
 def _ensure(session: Session, keys: list[str], moment: datetime) -> None:

@@ -12,9 +12,9 @@ from wtforms.validators import AnyOf, InputRequired, ValidationError
 from crmweb.forms.auth import NEW_PASSWORD
 
 ROLES = {
-    "rep": "Rep: sees everything, changes own and unassigned deals",
-    "manager": "Manager: changes all deals, pipelines and rules",
-    "admin": "Admin: all that, and people",
+    "rep": "Rep: Sees everything, changes own and unassigned deals",
+    "manager": "Manager: Changes all deals, pipelines and rules",
+    "admin": "Admin: All that, and people",
 }
 LOCALES = (
     "en", "en_GB", "en_AU", "en_CA", "en_IN", "cs", "da", "de", "de_AT", "de_CH", "el", "es", "es_MX", "et", "fi", "fr",

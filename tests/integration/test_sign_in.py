@@ -328,6 +328,12 @@ def test_an_address_that_tries_many_accounts_is_closed(noon: datetime) -> None:
     assert [attempt.is_refused for attempt in tries] == [False] * throttles.TRIES_OF_AN_ADDRESS + [True]
 
 
+def test_neighbours_in_an_ipv6_network_count_as_one_address(noon: datetime) -> None:
+    tries = [count("ann@example.org", f"2001:db8::{number:x}").is_refused for number in range(6)]
+    assert tries == [False] * 5 + [True]
+    assert not count("ann@example.org", "2001:db8:0:1::1").is_refused
+
+
 def test_ones_own_right_password_does_not_open_an_address_for_guessing(noon: datetime) -> None:
     for number in range(throttles.TRIES_OF_AN_ADDRESS - 1):
         count(f"person{number}@example.org", "198.51.100.7")

@@ -16,7 +16,15 @@ from crmweb import changes, invitations, sign_in
 from crmweb.extensions import db
 from crmweb.models import Base, Notification, Session
 from tests.support.cast import Cast
-from tests.support.factories import make_deal, make_entity, make_note, make_pipeline, make_rule, save
+from tests.support.factories import (
+    make_deal,
+    make_entity,
+    make_note,
+    make_person,
+    make_pipeline,
+    make_rule,
+    save,
+)
 
 BOOKKEEPING = frozenset({"sessions", "throttles"})
 """Tables in which a request leaves traces that are nobody's data."""
@@ -52,9 +60,13 @@ def routes(app: Flask, *methods: str) -> Iterator[Route]:
 
 
 def records_of_priya(cast: Cast) -> dict[str, Any]:
-    """One record of each kind, Priya's where somebody can own it, by the name that addresses give its id."""
+    """One record of each kind, Priya's where somebody can own it, by the name that addresses give its id.
+
+    Each call makes others, so that what one request does to its records is not in the way of the next.
+    """
     stages = make_pipeline(f"Pipeline {uuid4()}")
     deal = make_deal(stages["Lead"], "Night couriers", owner=cast.priya, by=cast.priya)
+    person = make_person(f"Robin {uuid4().hex}")
     news = save(Notification(user_id=cast.priya.id, kind="note", subject="News"))
     changes.commit(
         lambda session: sign_in.begin(session, cast.priya.id, secrets.token_hex(), "", ""),
@@ -68,9 +80,9 @@ def records_of_priya(cast: Cast) -> dict[str, Any]:
         "activity_id": make_note(deal, by=cast.priya).id,
         "rule_id": make_rule(f"Rule {uuid4()}").id,
         "notification_id": news.id,
-        "person_id": cast.priya.id,
+        "person_id": person.id,
         "sign_in_id": db.session.scalar(select(Session.id).where(Session.user_id == cast.priya.id).limit(1)),
-        "token": invitations.invite(cast.priya.id),
+        "token": invitations.invite(person.id),
         "name": "app.css",
     }
 
@@ -80,11 +92,23 @@ def unknown(values: dict[str, Any]) -> dict[str, Any]:
     return {name: uuid4() if isinstance(value, UUID) else "nothing" for name, value in values.items()}
 
 
-def contents() -> dict[str, int]:
-    """What each table holds, as one number; the same number means the same rows."""
-    with db.engine.connect() as connection:
-        return {
-            table.name: hash(tuple(sorted(map(repr, connection.execute(table.select())))))
-            for table in Base.metadata.sorted_tables
-            if table.name not in BOOKKEEPING
-        }
+class Contents:
+    """What the database holds; `check` fails when that has changed since the last look."""
+
+    def __init__(self) -> None:
+        self.seen = self.look()
+
+    def look(self) -> dict[str, Any]:
+        """The rows of each table, but for those that are nobody's data."""
+        with db.engine.connect() as connection:
+            return {
+                table.name: sorted(map(repr, connection.exec_driver_sql(f"SELECT * FROM {table.name}")))
+                for table in Base.metadata.sorted_tables
+                if table.name not in BOOKKEEPING
+            }
+
+    def check(self, why: str) -> None:
+        """AssertionError, with `why`, when something changed."""
+        now = self.look()
+        changed = {name: set(now[name]) ^ set(rows) for name, rows in self.seen.items() if now[name] != rows}
+        assert not changed, f"{why} changed {changed}"
