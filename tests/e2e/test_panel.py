@@ -78,7 +78,7 @@ def test_the_open_deal_follows_its_card(scene: Scene, page: Page) -> None:
     expect(pages.timeline(page).first).to_contain_text("Deal moved: Lead → Qualified")
     expect(panel(page).get_by_role("listitem").filter(has_text="now here")).to_contain_text("Qualified")
     expect(page.locator(".card.open")).to_have_count(1)
-    assert scene.is_true(page)
+    scene.expect_truth(page)
 
 
 def test_another_deals_move_leaves_the_open_one_alone(scene: Scene, page: Page) -> None:
@@ -98,7 +98,7 @@ def test_the_move_button_of_the_panel_moves_the_card(scene: Scene, page: Page) -
     pages.answered(page, lambda: pages.fill_in_move(page, "Negotiation"))
     assert cards_in(page, "Negotiation") == ["Bee"]
     expect(pages.timeline(page).first).to_contain_text("Deal moved: Lead → Negotiation")
-    assert scene.is_true(page)
+    scene.expect_truth(page)
 
 
 def test_a_lost_deal_shows_where_it_ended_and_why(scene: Scene, page: Page) -> None:

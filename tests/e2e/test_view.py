@@ -76,7 +76,7 @@ def test_more_cards_come_on_the_way_down_and_stay(scene: Scene, page: Page) -> N
     expect(column(page, "Qualified").locator("[data-deal-id]")).to_have_count(30)
     pages.move_by_keyboard(page, "Fish 28", "Shift+ArrowLeft")
     assert len(cards_in(page, "Qualified")) == 29
-    assert scene.is_true(page)
+    scene.expect_truth(page)
 
 
 def test_more_cards_are_a_page_without_javascript(scene: Scene, plain_page: Page) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import Locator, Page, Response, Route, expect
 
 DEMO_PASSWORD = "pipeline-demo"
 LONG_PRESS = 320
@@ -127,6 +127,22 @@ def fill_in_move(page: Page, stage: str, *, note: str = "") -> None:
 def pause_live(page: Page) -> None:
     """The page hears nothing of other people's changes from now on, as on a slow line."""
     page.route("**/changes?*", lambda route: route.fulfill(status=304))
+
+
+def hold(page: Page, addresses: str) -> list[Route]:
+    """Requests to `addresses` wait from now on, until the test lets each of them go on."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(addresses, keep)
+    return held
+
+
+def look_again(page: Page) -> None:
+    """Come back to the page from another window: it asks at once what others did."""
+    page.evaluate("() => dispatchEvent(new Event('focus'))")
 
 
 def announcement(page: Page) -> Locator:
