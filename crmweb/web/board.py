@@ -173,13 +173,17 @@ def _columns(
 ) -> str:  # fmt: skip
     """Partials of the columns that changed, at the number of cards that the page shows, under its view.
 
-    Changed are those in `touched` and those whose version the page has not seen.
+    Changed are those in `touched` and those whose version the page has not seen. A page that shows other stages, or in
+    another order, gets the whole board.
     """
     values, session = request.values, db.session()
     view, seen = View.of(values.get("view", ""), person), pairs(values.getlist("seen"))
     board = boards.load(session, pipeline_id, view.filter, person.id, view.query)
     changed = touched
-    if seen:
+    is_rearranged = bool(seen) and list(seen) != [column.id for column in board.columns]
+    if is_rearranged:
+        changed = None
+    elif seen:
         changed = {column.id for column in board.columns if seen.get(column.id) != column.version} | (
             touched or set()
         )
@@ -190,7 +194,8 @@ def _columns(
         context |= {"message": _said(board, moved, person, runs), "failures": _failures(runs)}
     panel = deal_pages.open_panel(view.deal_id, person)
     return render_template(
-        template, board=board, columns=columns, others=others, may_move=_may_move(person), **panel, **context
+        template, board=board, columns=columns, others=others, is_rearranged=is_rearranged,
+        may_move=_may_move(person), **panel, **context,
     )  # fmt: skip
 
 
