@@ -26,6 +26,8 @@ document.addEventListener("keydown", (event) => {
 async function open(deal, url) {
   const address = new URL(location.href);
   address.hash = "";
+  // Coming back to an address with a # would take the focus there, away from the card.
+  if (location.hash) history.replaceState(history.state, "", address);
   address.searchParams.set("deal", deal);
   if (await load(url)) history[openedHere() ? "replaceState" : "pushState"]({ deal: url }, "", address);
 }
