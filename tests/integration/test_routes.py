@@ -135,17 +135,20 @@ def test_an_empty_form_is_answered_and_changes_nothing_when_it_is_refused(
     app: Flask, client: Browser, cast: Cast, who: str
 ) -> None:
     person: User = getattr(cast, who)
-    for route in routes(app, "POST"):
-        if not is_for(route, person):
-            continue
-        records = records_of_priya(cast)
-        for headers in ({}, HTMX):
+    tried = [
+        (route, headers) for route in routes(app, "POST") if is_for(route, person) for headers in ({}, HTMX)
+    ]
+    is_used = True
+    for route, headers in tried:
+        if is_used:
+            records = records_of_priya(cast)
             sign_in(client, person)
             database = Contents()
-            answer = call(client, route, records, headers=headers)
-            assert answer.status_code < 500, route.name
-            if answer.status_code >= 400:
-                database.check(route.name)
+        answer = call(client, route, records, headers=headers)
+        assert answer.status_code < 500, route.name
+        is_used = answer.status_code < 400
+        if not is_used:
+            database.check(route.name)
 
 
 def test_a_rep_changes_nothing_of_another_reps_deals(
