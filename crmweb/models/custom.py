@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -31,6 +32,10 @@ class CustomFields(TypeDecorator[dict[str, Any]]):
 
     impl = JSON(none_as_null=True)
     cache_ok = True
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Whether both are the same JSON: there True, 1 and 1.0 are three values."""
+        return json.dumps(x, sort_keys=True) == json.dumps(y, sort_keys=True)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any] | None:
         return None if value is None else Fixed(value)

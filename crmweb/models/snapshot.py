@@ -25,7 +25,7 @@ def tracked_columns(record: Record) -> list[str]:
 
 def changed_columns(session: Session, record: Record) -> dict[str, tuple[Any, Any]]:
     """Tracked fields that the coming flush changes: name → (old, new)."""
-    state, changed = inspect(record), {}
+    state, mapper, changed = inspect(record), inspect(type(record)), {}
     for name in tracked_columns(record):
         history = state.attrs[name].history
         if not history.added:
@@ -35,7 +35,7 @@ def changed_columns(session: Session, record: Record) -> dict[str, tuple[Any, An
         else:  # the field had not been loaded when it was set
             kept = select(getattr(type(record), name)).where(type(record).id == record.id)
             old = session.connection().execute(kept).scalar_one_or_none()
-        if old != history.added[0]:
+        if not mapper.columns[name].type.compare_values(old, history.added[0]):
             changed[name] = (old, history.added[0])
     return changed
 

@@ -1,4 +1,4 @@
-"""The one door: what `changes.commit` saves, what it refuses, what it writes beside, and what goes through nowhere else."""
+"""The one door: what `changes.commit` saves, what it refuses, what it writes beside; nothing gets past it."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_work_is_refused_while_anything_at_all_is_unsaved(ann: User) -> None:
 
 def test_a_bare_commit_of_changes_is_refused(session: Db) -> None:
     session.add(Entity(name="Northwind"))
-    with pytest.raises(UnsavedChangesError, match="changes.commit"):
+    with pytest.raises(UnsavedChangesError, match=r"changes\.commit"):
         session.commit()
     session.rollback()
     assert count(Entity) == 0
@@ -155,7 +155,7 @@ def test_a_bare_commit_of_changes_is_refused(session: Db) -> None:
 def test_a_bare_commit_of_flushed_changes_is_refused(session: Db) -> None:
     session.add(Entity(name="Northwind"))
     session.flush()
-    with pytest.raises(UnsavedChangesError, match="changes.commit"):
+    with pytest.raises(UnsavedChangesError, match=r"changes\.commit"):
         session.commit()
     session.rollback()
     assert count(Entity) == 0
@@ -163,7 +163,7 @@ def test_a_bare_commit_of_flushed_changes_is_refused(session: Db) -> None:
 
 def test_a_bare_commit_of_bookkeeping_is_refused(session: Db) -> None:
     session.add(AppState(key="setup_code", value="1234"))
-    with pytest.raises(UnsavedChangesError, match="changes.commit"):
+    with pytest.raises(UnsavedChangesError, match=r"changes\.commit"):
         session.commit()
 
 
