@@ -19,6 +19,6 @@ CURRENCIES = frozenset(
 def as_currency(value: Any, field: str = "currency") -> str:
     """`value` as an ISO 4217 code in capitals; FieldError when there is no such currency."""
     code = value.strip().upper() if isinstance(value, str) else value
-    if code not in CURRENCIES:
+    if not isinstance(code, str) or code not in CURRENCIES:
         raise FieldError(field, f"“{value}” is not a currency. Write a code like USD or EUR.")
-    return str(code)
+    return code

@@ -13,6 +13,10 @@ from sqlalchemy.types import TypeDecorator
 
 from crmweb import config
 from crmweb.errors import CustomFieldValidationError
+from crmweb.models.base import is_storable
+
+LARGEST = 2**53
+"""Whole numbers up to it mean the same to every reader of JSON."""
 
 
 class Fixed(dict[str, Any]):
@@ -53,15 +57,24 @@ def custom_fields(value: Any) -> Fixed | None:
             "custom_fields", f"{len(value)} custom fields; at most {most} are allowed."
         )
     for key, entry in value.items():
-        name = f"custom_fields.{key}"
-        if not isinstance(key, str) or not key.strip() or len(key) > 100 or "." in key:
-            raise CustomFieldValidationError(name, f"“{key}” cannot be a custom field's name.")
-        if not (entry is None or isinstance(entry, str | bool | int | float)):
-            raise CustomFieldValidationError(
-                name, f"{key}: text, a number, yes or no; not {type(entry).__name__}."
-            )
-        if isinstance(entry, float) and not math.isfinite(entry):
-            raise CustomFieldValidationError(name, f"{key}: “{entry}” is not a number.")
-        if isinstance(entry, str) and len(entry) > 5000:
-            raise CustomFieldValidationError(name, f"{key} has {len(entry)} characters; at most 5000 fit.")
+        _check(key, entry)
     return Fixed(value)
+
+
+def _check(key: Any, entry: Any) -> None:
+    """CustomFieldValidationError unless `key` can be a name and `entry` a JSON primitive that every database keeps."""
+    name = f"custom_fields.{key}"
+    if not isinstance(key, str) or not key.strip() or len(key) > 100 or "." in key or not is_storable(key):
+        raise CustomFieldValidationError(name, f"“{key}” cannot be a custom field's name.")
+    if not (entry is None or isinstance(entry, str | bool | int | float)):
+        raise CustomFieldValidationError(
+            name, f"{key}: text, a number, yes or no; not {type(entry).__name__}."
+        )
+    if isinstance(entry, float) and not math.isfinite(entry):
+        raise CustomFieldValidationError(name, f"{key}: “{entry}” is not a number.")
+    if isinstance(entry, int) and abs(entry) > LARGEST:
+        raise CustomFieldValidationError(name, f"{key}: the number is too large.")
+    if isinstance(entry, str) and len(entry) > 5000:
+        raise CustomFieldValidationError(name, f"{key} has {len(entry)} characters; at most 5000 fit.")
+    if isinstance(entry, str) and not is_storable(entry):
+        raise CustomFieldValidationError(name, f"{key} contains a character that cannot be stored.")

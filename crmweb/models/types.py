@@ -53,16 +53,18 @@ def as_money(value: Any, field: str = "amount") -> Decimal | None:
     if value is None:
         return None
     try:
-        amount = value if isinstance(value, Decimal) else Decimal(str(value))
-    except InvalidOperation as wrong:
-        raise FieldError(field, f"“{value}” is not a number.") from wrong
-    if isinstance(value, bool) or not amount.is_finite():
+        written = str(value)
+        amount = value if isinstance(value, Decimal) else Decimal("" if "_" in written else written)
+    except (InvalidOperation, ValueError) as wrong:
+        shown = f"“{value:.50}” is not a number." if isinstance(value, str) else "This is not a number."
+        raise FieldError(field, shown) from wrong
+    if not amount.is_finite():
         raise FieldError(field, f"“{value}” is not an amount of money.")
     if amount < 0:
         raise FieldError(field, "Zero or more.")
     if amount > MOST_MONEY:
         raise FieldError(field, "At most 1,000,000,000,000.")
-    return amount.quantize(THOUSANDTH, ROUND_HALF_EVEN)
+    return abs(amount).quantize(THOUSANDTH, ROUND_HALF_EVEN)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

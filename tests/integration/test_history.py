@@ -20,7 +20,6 @@ from crmweb.models import (
     Change,
     ChangeSet,
     Deal,
-    Entity,
     Pipeline,
     RuleRun,
     Stage,
