@@ -36,7 +36,7 @@ class DealForm(EditForm):
     entity_for = HiddenField()
     entity_kind = Choice("It is", default="organization", validate_choice=False)
     amount = Number("Amount")
-    currency = Choice("Currency", validate_choice=False)
+    currency = Choice("Currency", missing="Choose a currency.", validate_choice=False)
     stage_id = Reference("Stage", missing="This stage takes no deals. Choose another one.")
     assigned_to_id = Reference("Owner", missing="This person cannot have it. Choose somebody else.")
     expected_close_date = Day("Close date")
@@ -44,6 +44,8 @@ class DealForm(EditForm):
 
     def validate_entity_name(self, field: Text) -> None:
         """Somebody is named, and could be stored under that name."""
+        if self.entity_id.process_errors:
+            raise ValidationError(self.entity_id.process_errors[0])
         if field.data is None and self.entity_id.data is None:
             raise ValidationError("Whose deal is it? Write a company’s or a person’s name.")
         if field.data is not None:
@@ -51,6 +53,13 @@ class DealForm(EditForm):
                 Entity(name=field.data, kind=self.entity_kind.data)
             except FieldError as wrong:
                 raise ValidationError(wrong.message) from wrong
+
+    @property
+    def chosen_id(self) -> UUID | None:
+        """The company or person chosen among those offered, if they were offered for the name that is there now."""
+        is_stale = self.entity_name.raw_data and self.entity_for.data not in (None, "", self.entity_name.data)
+        chosen: UUID | None = None if is_stale else self.entity_id.data
+        return chosen
 
     def add(self, session: Session, by: Author) -> Deal:
         """The new deal. PermissionDeniedError, FieldError, InvalidStageTransitionError when it cannot be."""
@@ -98,10 +107,8 @@ class DealForm(EditForm):
 
     def _whose(self, session: Session, deal: Deal | None = None) -> Entity:
         """The company or person that is meant: the deal's own, another one (locked), or a new one."""
-        name, chosen = self.entity_name.data, self.entity_id.data
-        if self.entity_name.raw_data and self.entity_for.data not in (None, "", name):
-            chosen = None
-        if deal is not None and self._means(deal.entity, chosen):
+        name, chosen = self.entity_name.data, self.chosen_id
+        if deal is not None and (self.keeps_theirs("entity_id") or self._means(deal.entity, chosen)):
             return deal.entity
         if chosen is None:
             found = self._called(session, name)

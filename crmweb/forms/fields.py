@@ -106,8 +106,13 @@ class Choice(SelectField):
     def __init__(self, label: str, *, missing: str = "Choose one of these.", **settings: Any) -> None:
         said = {"invalid_value_message": missing, "invalid_choice_message": missing}
         super().__init__(label, **{"coerce": self.read, **said, **settings})
-        self.type = "SelectField"
+        self.type, self.missing = "SelectField", missing
         self.flags.required = True
+
+    def pre_validate(self, form: Any) -> None:
+        super().pre_validate(form)
+        if self.data is None and not self.validate_choice and not self.process_errors:
+            raise ValidationError(self.missing)
 
     @staticmethod
     def read(value: Any) -> Any:

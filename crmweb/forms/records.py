@@ -163,7 +163,7 @@ class EditForm(RecordForm):
         edits, conflicts = {}, {}
         for name, value in wanted.items():
             is_open = name in self._asked and self._kept.get(name) not in ("theirs", "yours")
-            if self._kept.get(name) == "theirs" or plain(value) == plain(now[name]):
+            if self.keeps_theirs(name) or plain(value) == plain(now[name]):
                 continue
             if name in self.before and plain(value) == self.before[name]:
                 continue
@@ -174,6 +174,10 @@ class EditForm(RecordForm):
         if conflicts:
             raise EditConflict(conflicts, now)
         return edits
+
+    def keeps_theirs(self, name: str) -> bool:
+        """Whether the person chose what somebody else wrote into the field."""
+        return self._kept.get(name) == "theirs"
 
     def save(self, work: Callable[[Session], Any], by: Author) -> bool:
         """The same, and after a conflict the form holds the record as it is now under what the person changed."""

@@ -43,7 +43,8 @@ def told(form: EditForm, record_id: UUID, person: Person, **known: tuple[str, st
         values = known.get(name) or tuple(
             _words(form[name], value, person) for value in (conflict.theirs, conflict.yours)
         )
-        disputes[name] = Dispute(change.who, form[name].label.text.lower(), change.at, *values)
+        label = form[form.renamed.get(name, name)].label.text.lower()
+        disputes[name] = Dispute(change.who, label, change.at, *values)
     return disputes
 
 

@@ -185,5 +185,5 @@ def _edit_page(form: DealForm, deal: DealDetail, person: Person) -> str:
 
 def _matches(form: DealForm) -> list[entities.Match]:
     """Whom the name in the form may mean: asked only when there is something to choose."""
-    name, chosen = form.entity_name.data or "", form.entity_id.data
-    return entities.matches(db.session(), name[:200], chosen) if name else []
+    name = form.entity_name.data or ""
+    return entities.matches(db.session(), name[:200], form.chosen_id) if name else []
