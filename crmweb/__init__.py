@@ -25,6 +25,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises ValueError naming the variable when a setting cannot be used, RuntimeError in production without SECRET_KEY.
     """
     settings = config.use(settings or config.read())
+    _refuse_unknown_currency(settings)
     instance = Path(settings.instance or ROOT / "instance").resolve()
     instance.mkdir(parents=True, exist_ok=True)
     app = Flask(
@@ -93,6 +94,15 @@ def _own_key(settings: Settings, instance: Path) -> str:
     except FileExistsError:
         pass
     return file.read_text().strip()
+
+
+def _refuse_unknown_currency(settings: Settings) -> None:
+    from crmweb.models.currency import as_currency  # noqa: PLC0415
+
+    try:
+        as_currency(settings.default_currency)
+    except ValueError as unknown:
+        raise ValueError(f"CRMWEB_DEFAULT_CURRENCY: {unknown}") from unknown
 
 
 def _bind_extensions(app: Flask) -> None:

@@ -104,6 +104,8 @@ class Settings:
             raise ValueError("CRMWEB_SQLITE_SYNCHRONOUS is `FULL` or `NORMAL`.")
         if self.is_production and 0 < len(self.secret_key) < 32:
             raise ValueError(f"SECRET_KEY is too short to be safe. {NEW_KEY}")
+        if self.activity_timeline_limit < 1:
+            raise ValueError("CRMWEB_ACTIVITY_TIMELINE_LIMIT is at least 1.")
         site = urlsplit(self.base_url)
         if self.base_url and (
             site.scheme not in ("http", "https") or not site.hostname or site.path.strip("/")
@@ -113,7 +115,7 @@ class Settings:
             )
         try:
             ZoneInfo(self.timezone)
-        except (KeyError, ValueError) as unknown:
+        except (KeyError, ValueError, OSError) as unknown:
             raise ValueError(
                 f"CRMWEB_TIMEZONE: “{self.timezone}” is no time zone, write one like Europe/Berlin."
             ) from unknown
