@@ -2,7 +2,7 @@
 
 `static/css/*.css` become one `app.css`, in the order of their names, but 60 to 69, which the board never shows, are
 `pages.css`. A page's script is `static/js/<page>.js` with its
-parts `<page>-*.js`, which import from it alone; they become one file too, as do htmx and its extension. Templates write
+parts `<page>-*.js`, which import from it alone; they become one file too. Templates write
 `asset_url("app.css")`. A name changes with its content, so browsers may keep a file for ever. To add a file, put it
 into `static/`: nothing else is needed.
 """
@@ -24,10 +24,7 @@ from crmweb.web.access import access
 STATIC = Path(__file__).resolve().parents[2] / "static"
 PREFIX = "/assets/"
 FOREVER = "public, max-age=31536000, immutable"
-VENDORED = {
-    "htmx.js": ("vendor/htmx-*.min.js", "vendor/hx-ptag-*.min.js"),
-    "sortable.js": ("vendor/sortable-*.min.js",),
-}
+VENDORED = {"htmx.js": ("vendor/htmx-*.min.js",)}
 TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",

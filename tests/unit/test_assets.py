@@ -29,8 +29,6 @@ def folder(tmp_path: Path) -> Path:
         "js/board-keys.js": 'import { say } from "./board.js";\nconst mine = 2;\nsay(mine);\n',
         "js/shell.js": "const menus = 0;\n",
         "vendor/htmx-4.0.1.min.js": "htmx\n//# sourceMappingURL=htmx.min.js.map",
-        "vendor/hx-ptag-4.0.1.min.js": "ptag",
-        "vendor/sortable-1.15.7.min.js": "sortable",
         "icons.svg": "<svg></svg>",
     }
     for name, text in files.items():
@@ -64,8 +62,8 @@ def test_the_board_does_not_carry_the_style_of_other_pages(folder: Path) -> None
     assert b"b{color:red}" not in built["app.css"].body
 
 
-def test_htmx_and_its_extension_are_one_file(folder: Path) -> None:
-    assert assets.build(folder)["htmx.js"].body.decode().split()[::3] == ["htmx", "ptag"]
+def test_a_vendored_script_loses_its_version_in_the_name(folder: Path) -> None:
+    assert assets.build(folder)["htmx.js"].body.startswith(b"htmx")
 
 
 def test_a_name_changes_with_the_content_and_only_then(folder: Path) -> None:
