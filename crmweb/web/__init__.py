@@ -19,14 +19,16 @@ from crmweb.web import (
     filters,
     health,
     navigation,
+    notifications,
     people,
     pipelines,
+    rules,
     security,
     stages,
 )
 
 PARTS = (security, errors, assets, filters, cards, navigation)
-PAGES = (account, activities, auth, board, deals, entities, health, people, pipelines, stages)
+PAGES = (account, activities, auth, board, deals, entities, health, notifications, people, pipelines, rules, stages)
 MORE_OF = {deals: (deal_forms, deal_list)}
 """Modules that add routes to another one's blueprint."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from crmweb import clock, config
@@ -19,7 +19,7 @@ from crmweb.models import RuleRun, RuleVersion, WorkflowRule
 from crmweb.models.base import choice
 from crmweb.models.snapshot import changed_columns
 from crmweb.models.workflow_rule import DEFINITION, TRIGGERS
-from crmweb.workflow import checking, rounds
+from crmweb.workflow import checking, ordering, rounds
 from crmweb.workflow.compiled import raise_rules_version, rules_of
 from crmweb.workflow.world import WATCHED, Live, count_failure
 
@@ -60,7 +60,7 @@ def prepare_rules(session: Session, ledger: Ledger) -> None:
         checking.check(session, rule)
         checking.check_limit(session, rule)
         if rule.__dict__.get("order") is None:
-            rule.order = _next_order(session, rule)
+            rule.order = ordering.next_order(session, rule)
         _keep_version(session, rule)
     for rule in [
         entry for entry in session.dirty if isinstance(entry, WorkflowRule) and session.is_modified(entry)
@@ -100,23 +100,6 @@ def _progress(ledger: Ledger) -> rounds.Progress:
         ledger.progress = rounds.Progress()
     progress: rounds.Progress = ledger.progress
     return progress
-
-
-def _next_order(session: Session, rule: WorkflowRule) -> int:
-    last = (
-        session.scalar(
-            select(func.max(WorkflowRule.order)).where(WorkflowRule.entity_type == rule.entity_type)
-        )
-        or 0
-    )
-    taken = [
-        other.order
-        for other in session.new
-        if isinstance(other, WorkflowRule)
-        and other.entity_type == rule.entity_type
-        and other.__dict__.get("order") is not None
-    ]
-    return max([last, *taken]) + 1
 
 
 def _keep_version(session: Session, rule: WorkflowRule) -> None:

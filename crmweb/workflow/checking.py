@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -33,6 +34,16 @@ def check(session: Session, rule: WorkflowRule) -> None:
         compile_condition(rule.entity_type, condition, session)
     for action in rule.actions:
         check_action(session, rule.entity_type, rule.trigger_event, action)
+
+
+def fault(definition: Mapping[str, Any]) -> str:
+    """Why a stored rule cannot run any more: what it names is not in the catalog. Empty when it can."""
+    try:
+        for condition in definition["conditions"]:
+            compile_condition(definition["entity_type"], condition)
+    except FieldError as unknown:
+        return unknown.message
+    return ""
 
 
 def check_limit(session: Session, rule: WorkflowRule) -> None:

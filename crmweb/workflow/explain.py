@@ -13,6 +13,7 @@ from crmweb.errors import FieldError
 from crmweb.workflow import catalog, kinds
 from crmweb.workflow.naming import Definition, Names, field_of
 from crmweb.workflow.operators import OPERATORS, Operator
+from crmweb.workflow.texts import readable
 
 Write = Callable[[Any, str], str]
 """How a typed value is written, and in which currency ("" for no money)."""
@@ -151,12 +152,14 @@ def _update_field(definition: Definition, config: Definition, values: _Values, a
     if kinds.is_missing(config.get("value")):
         return [Part("empty "), Part(entry.words, is_value=True, anchor=f"{anchor}-field_name")]
     lead = "give it to " if entry.key == "assigned_to" else f"set {entry.words} to "
-    return [Part(lead), Part(values.word(entry, config["value"]), is_value=True, anchor=f"{anchor}-value")]
+    value = values.word(entry, config["value"])
+    said = _text(definition, value) if entry.kind == kinds.TEXT else value
+    return [Part(lead), Part(said, is_value=True, anchor=f"{anchor}-value")]
 
 
-def _create_activity(_: Definition, config: Definition, __: _Values, anchor: str) -> list[Part]:
+def _create_activity(definition: Definition, config: Definition, __: _Values, anchor: str) -> list[Part]:
     kind = "task" if config.get("type") == "task" else "note"
-    subject = kinds.brief(config.get("subject") or MISSING, LONGEST)
+    subject = _text(definition, config.get("subject")) or MISSING
     parts = [Part(f"add a {kind} "), Part(subject, is_value=True, anchor=f"{anchor}-subject")]
     if kind == "task":
         parts.append(Part(" for the owner"))
@@ -166,19 +169,24 @@ def _create_activity(_: Definition, config: Definition, __: _Values, anchor: str
     return parts
 
 
+def _text(definition: Definition, template: Any) -> str:
+    return kinds.brief(readable(str(template or ""), str(definition.get("entity_type"))), LONGEST)
+
+
 def _due(days: str) -> tuple[str, str]:
     if days == "0":
         return ", due ", "the same day"
     return ", due in ", "1 day" if days == "1" else f"{kinds.brief(days)} days"
 
 
-def _send_notification(_: Definition, config: Definition, values: _Values, anchor: str) -> list[Part]:
+def _send_notification(
+    definition: Definition, config: Definition, values: _Values, anchor: str
+) -> list[Part]:
     to = config.get("to") or ""
     who = _RECIPIENTS.get(str(to)) or values.word(_PERSON, to)
     parts = [Part("notify "), Part(who, is_value=True, anchor=f"{anchor}-to")]
-    if message := config.get("message"):
-        said = kinds.brief(message, LONGEST)
-        parts += [Part(": "), Part(f"“{said}”", is_value=True, anchor=f"{anchor}-message")]
+    if message := _text(definition, config.get("message")):
+        parts += [Part(": "), Part(f"“{message}”", is_value=True, anchor=f"{anchor}-message")]
     return parts
 
 

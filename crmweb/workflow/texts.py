@@ -34,6 +34,18 @@ def fill(template: str, reader: Reader) -> str:
     return PLACEHOLDER.sub(value, template)
 
 
+def readable(template: str, entity_type: str) -> str:
+    """The text as a person reads it who does not know the record: "‹Name› is won", for "{deal.name} is won"."""
+
+    def label(match: re.Match[str]) -> str:
+        try:
+            return f"‹{catalog.field(entity_type, _own_key(entity_type, match[1])).label}›"
+        except FieldError:
+            return match[0]
+
+    return PLACEHOLDER.sub(label, template) if entity_type in catalog.CATALOG else template
+
+
 def placeholders(entity_type: str) -> list[tuple[str, str]]:
     """What texts on a record of this type may hold: (placeholder, the field's label)."""
     return [

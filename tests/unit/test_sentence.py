@@ -139,7 +139,12 @@ def test_it_begins_with_when_and_if(definition: dict[str, Any], beginning: str) 
         (("update_field", {"field_name": "entity.note", "value": "VIP"}), "set the contact’s note to *VIP*"),
         (("update_field", {"field_name": "lost_reason", "value": None}), "empty *the lost reason*"),
         (("update_field", {"field_name": "assigned_to", "value": str(ANN)}), "give it to *Ann Berg*"),
+        (("update_field", {"field_name": "name", "value": "{deal.name}!"}), "set the name to *‹Name›!*"),
         (("update_field", {}), "set *…*"),
+        (
+            ("create_activity", {"subject": "Call {entity.name}, {deal.nmae}"}),
+            "add a note *Call ‹Contact: name›, {deal.nmae}*",
+        ),
         (("move_to_stage", {"stage_id": str(WON)}), "move it to *Closed Won*"),
         (("move_to_stage", {}), "move it to *…*"),
         (("send_notification", {}), "notify *the owner, else the admins*"),

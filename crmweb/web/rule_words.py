@@ -1,0 +1,91 @@
+"""Rules in words, as the person who looks writes numbers and days: for the list, the form and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from crmweb import config
+from crmweb.forms.rule_choices import Offering
+from crmweb.forms.rules import RuleForm
+from crmweb.queries import rules
+from crmweb.web import filters
+from crmweb.workflow import cautions, checking, explain, kinds, naming
+from crmweb.workflow.explain import Part
+from crmweb.workflow.naming import Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A rule of the list. `fault`: why it cannot run any more; `circle`: rules with which it sets off each other."""
+
+    row: rules.RuleRow
+    sentence: list[Part]
+    fault: str
+    circle: list[str]
+
+
+def told(session: Session, rows: Sequence[rules.RuleRow], locale: str) -> list[Told]:
+    """The rules with their sentences. Two statements, however many there are."""
+    names = naming.names(session, [row.definition for row in rows])
+    running = rules.running(session)
+    circles = cautions.circles(running)
+    return [
+        Told(
+            row,
+            explain.sentence(row.definition, names, writer(locale)),
+            checking.fault(row.definition),
+            sorted(running[other]["name"] for other in circles.get(row.id, ())),
+        )
+        for row in rows
+    ]
+
+
+def sentence(session: Session, definition: Definition, locale: str) -> list[Part]:
+    """One rule's sentence."""
+    return explain.sentence(definition, naming.names(session, [definition]), writer(locale))
+
+
+def offered(session: Session, form: RuleForm) -> RuleForm:
+    """The form with its lists filled."""
+    return Offering(session, naming.names(session, [form.definition()])).fill(form)
+
+
+def cautions_of(session: Session, definition: Definition, rule_id: UUID | None) -> list[str]:
+    """What is worth a warning about a rule that may be saved as it is."""
+    own = rule_id or UUID(int=0)
+    running = {**rules.running(session), own: dict(definition)}
+    others = sorted(running[other]["name"] for other in cautions.circles(running).get(own, ()))
+    warnings = [cautions.repeats(definition)]
+    if others:
+        named = " and ".join(f"“{name}”" for name in others)
+        warnings.append(f"This rule and {named} set off each other. Each acts at most once per change.")
+    return [warning for warning in warnings if warning]
+
+
+def writer(locale: str) -> Callable[[Any, str], str]:
+    """Writes a sentence's values in the person's locale; days and times in the company's zone, as rules read them."""
+
+    def write(value: Any, currency: str) -> str:
+        if isinstance(value, Decimal):
+            return filters.money(value, currency, locale) if currency else filters.number(value, locale)
+        if isinstance(value, datetime):
+            local = value.astimezone(ZoneInfo(config.settings.timezone))
+            at = filters.time(value, config.settings.timezone, locale)
+            is_midnight = (local.hour, local.minute) == (0, 0)
+            return _day(local.date(), locale) if is_midnight else f"{_day(local.date(), locale)}, {at}"
+        return _day(value, locale) if isinstance(value, date) else kinds.shown(value)
+
+    return write
+
+
+def _day(value: date, locale: str) -> str:
+    # A rule outlives "tomorrow" and "Mon", so days are written in full, without the weekday.
+    return filters.full_day(value, locale).partition(" ")[2]

@@ -1,0 +1,75 @@
+"""The order of rules, their switch, and how they leave and come back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from crmweb import clock
+from crmweb.errors import NotFoundError
+from crmweb.models import WorkflowRule
+
+
+def next_order(session: Session, rule: WorkflowRule) -> int:
+    """The order of a rule that comes last among those of its type."""
+    stored = select(func.max(WorkflowRule.order)).where(WorkflowRule.entity_type == rule.entity_type)
+    coming = [
+        other.order
+        for other in session.new
+        if isinstance(other, WorkflowRule)
+        and other.entity_type == rule.entity_type
+        and other.__dict__.get("order") is not None
+    ]
+    return max([session.scalar(stored) or 0, *coming]) + 1
+
+
+def locked(session: Session, rule_id: UUID) -> WorkflowRule:
+    """The rule, fresh, locked until the transaction ends. NotFoundError when it is not there."""
+    rule = session.get(WorkflowRule, rule_id, with_for_update=True, populate_existing=True)
+    if rule is None:
+        raise NotFoundError("This rule is not there any more.")
+    return rule
+
+
+def shift(session: Session, rule_id: UUID, steps: int) -> int:
+    """Move a rule by `steps` (-1: up) among those of its type; its place from 1. At an end it stays.
+
+    Raises NotFoundError when the rule is archived or not there.
+    """
+    entity_type = select(WorkflowRule.entity_type).where(WorkflowRule.id == rule_id).scalar_subquery()
+    query = select(WorkflowRule).where(
+        WorkflowRule.entity_type == entity_type, WorkflowRule.archived_at.is_(None)
+    )
+    fresh = query.order_by(WorkflowRule.id).with_for_update().execution_options(populate_existing=True)
+    rules = sorted(session.scalars(fresh), key=lambda rule: (rule.order, rule.id))
+    rule = next((one for one in rules if one.id == rule_id), None)
+    if rule is None:
+        raise NotFoundError("This rule is archived, or not there any more.")
+    others = [other for other in rules if other is not rule]
+    place = min(max(0, rules.index(rule) + steps), len(others))
+    others.insert(place, rule)
+    for order, one in enumerate(others, 1):
+        if one.order != order:
+            one.order = order
+    return place + 1
+
+
+def switch(rule: WorkflowRule, *, on: bool) -> None:
+    """Let the rule take part in changes or not. Switching on ends a pause, and its failures count anew."""
+    rule.is_active = on
+    rule.paused_at, rule.failures = None, 0
+
+
+def archive(rule: WorkflowRule) -> None:
+    """Take the rule out of the list. What it did stays told."""
+    rule.archived_at = rule.archived_at or clock.now()
+
+
+def restore(session: Session, rule: WorkflowRule) -> None:
+    """Bring an archived rule back, last in the order and switched off: much may have changed since."""
+    if rule.archived_at is not None:
+        rule.order = next_order(session, rule)
+        rule.archived_at = None
+        switch(rule, on=False)
