@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from flask import Flask
 
-from crmweb.commands import backup, demo, doctor, seed, user
+from crmweb.commands import backup, demo, doctor, seed, user, worker
 
-COMMANDS = (seed.command, demo.command, doctor.command, backup.make, backup.restore, user.command)
+COMMANDS = (
+    seed.command,
+    demo.command,
+    doctor.command,
+    backup.make,
+    backup.restore,
+    user.command,
+    worker.command,
+)
 
 
 def init_app(app: Flask) -> None:

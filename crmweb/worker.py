@@ -1,0 +1,132 @@
+"""What is done when nobody asks: rows whose time is over are removed.
+
+To add a task: a function that does a piece of it in one `changes.commit` and answers how many rows that were, and its
+line in `TASKS`. Two workers side by side are harmless: each takes rows that the other does not hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from threading import Event
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, delete, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from crmweb import changes, clock, config, models, throttles
+from crmweb.extensions import db
+from crmweb.models import Activity, Deal, Entity, MoveKey, PasswordLink, Throttle
+
+log = logging.getLogger("crmweb.worker")
+PIECE = 500
+"""Most rows in one transaction, so that nobody waits long for it."""
+PAUSE = 60.0
+"""Seconds between two looks."""
+MOVE_KEYS_LAST = timedelta(days=7)
+
+
+class Task(NamedTuple):
+    """Something to do again and again: `piece` does a part of it and answers how many rows, 0 when all is done."""
+
+    name: str
+    piece: Callable[[], int]
+    every: timedelta
+
+
+def run(stop: Event) -> None:
+    """Do what is due, then look again, until `stop` is set; what fails is logged and tried again."""
+    due = {task.name: 0.0 for task in TASKS}
+    log.info("looking for work every %.0f seconds", PAUSE)
+    while not stop.is_set():
+        for task in TASKS:
+            if due[task.name] <= time.monotonic() and _succeeds(task, stop):
+                due[task.name] = time.monotonic() + task.every.total_seconds()
+        stop.wait(PAUSE)
+
+
+def _succeeds(task: Task, stop: Event) -> bool:
+    try:
+        if done := finish(task, stop):
+            log.info("%s: %s", task.name, f"{done:,}")
+    except Exception:
+        log.exception("The task “%s” failed; it is tried again in %.0f seconds.", task.name, PAUSE)
+        return False
+    else:
+        return True
+    finally:
+        db.session.remove()
+
+
+def once() -> dict[str, int]:
+    """Do everything that is due now; answers how many rows each task took."""
+    return {task.name: finish(task, Event()) for task in TASKS}
+
+
+def finish(task: Task, stop: Event) -> int:
+    """Do a task piece by piece until nothing is left of it; answers how many rows that were."""
+    total = 0
+    while not stop.is_set():
+        done = task.piece()
+        total += done
+        if done < PIECE:
+            break
+    return total
+
+
+def purge(model: Any, is_over: Callable[[], ColumnElement[bool]]) -> int:
+    """Remove up to PIECE rows of `model` whose time is over, with what hangs on them; answers how many."""
+    keys = tuple(model.__mapper__.primary_key)
+
+    def work(session: Session) -> int:
+        over = select(*keys).where(is_over()).order_by(*keys).limit(PIECE).with_for_update(skip_locked=True)
+        found = session.execute(over).all()
+        if found:
+            chosen = tuple_(*keys).in_([tuple(row) for row in found])
+            session.connection().execute(delete(model).where(chosen))
+        return len(found)
+
+    return changes.commit(work, cause="bookkeeping") or 0
+
+
+def _days_ago(days: int) -> datetime:
+    return clock.now() - timedelta(days=days)
+
+
+def _deleted_long_ago(model: Any) -> ColumnElement[bool]:
+    condition: ColumnElement[bool] = model.deleted_at < _days_ago(config.settings.purge_days)
+    if model is Entity:  # a deleted deal may still name it; it goes first
+        condition &= ~select(Deal.id).where(Deal.entity_id == Entity.id).exists()
+    return condition
+
+
+def _sign_in_over() -> ColumnElement[bool]:
+    table, idle = models.Session, _days_ago(config.settings.session_idle_days)
+    return or_(table.expires_at < clock.now(), table.seen_at < idle)
+
+
+def _link_over() -> ColumnElement[bool]:
+    return or_(PasswordLink.used_at.is_not(None), PasswordLink.expires_at < clock.now())
+
+
+def _throttle_over() -> ColumnElement[bool]:
+    return Throttle.since < clock.now() - 2 * throttles.WINDOW
+
+
+HOUR = timedelta(hours=1)
+TASKS = (
+    Task("Deals purged", partial(purge, Deal, partial(_deleted_long_ago, Deal)), HOUR),
+    Task("Contacts purged", partial(purge, Entity, partial(_deleted_long_ago, Entity)), HOUR),
+    Task("Activities purged", partial(purge, Activity, partial(_deleted_long_ago, Activity)), HOUR),
+    Task(
+        "Keys of moves forgotten",
+        partial(purge, MoveKey, lambda: MoveKey.at < clock.now() - MOVE_KEYS_LAST),
+        HOUR,
+    ),
+    Task("Sign-ins forgotten", partial(purge, models.Session, _sign_in_over), HOUR),
+    Task("One-time links forgotten", partial(purge, PasswordLink, _link_over), HOUR),
+    Task("Counters of failed sign-ins forgotten", partial(purge, Throttle, _throttle_over), HOUR),
+)
