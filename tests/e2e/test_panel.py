@@ -108,14 +108,9 @@ def test_a_lost_deal_shows_where_it_ended_and_why(scene: Scene, page: Page) -> N
     expect(panel(page).get_by_text("Closed Won")).to_have_count(0)
 
 
-def test_ctrl_click_and_no_javascript_open_the_page(scene: Scene, page: Page, plain_page: Page) -> None:
+def test_ctrl_click_opens_the_deals_page_in_a_tab_of_its_own(scene: Scene, page: Page) -> None:
     scene.open(page)
     with page.context.expect_page() as tab:
         card(page, "Bee").get_by_role("link", name="Bee", exact=True).click(modifiers=["ControlOrMeta"])
     expect(tab.value).to_have_url(re.compile("/deals/"))
     expect(panel(page)).to_be_hidden()
-    scene.open(plain_page)
-    card(plain_page, "Bee").get_by_role("link", name="Bee", exact=True).click()
-    expect(plain_page.get_by_role("heading", name="Bee", level=1)).to_be_visible()
-    plain_page.get_by_role("link", name="Move", exact=True).click()
-    expect(plain_page.get_by_role("heading", name="Move “Bee”")).to_be_visible()

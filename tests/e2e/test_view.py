@@ -61,13 +61,6 @@ def test_nothing_found_says_so_and_how_to_get_back(scene: Scene, page: Page) -> 
     assert cards_in(page, "Lead") == ["Ant farm", "Bee hive"]
 
 
-def test_the_filter_works_without_javascript(scene: Scene, plain_page: Page) -> None:
-    scene.open(plain_page)
-    plain_page.get_by_placeholder("Filter by name").fill("ant")
-    plain_page.get_by_placeholder("Filter by name").press("Enter")
-    assert cards_in(plain_page, "Lead") == ["Ant farm"]
-
-
 def test_more_cards_come_on_the_way_down_and_stay(scene: Scene, page: Page) -> None:
     scene.add("Qualified", *(f"Fish {number:02}" for number in range(1, 31)))
     scene.open(page)
@@ -77,13 +70,6 @@ def test_more_cards_come_on_the_way_down_and_stay(scene: Scene, page: Page) -> N
     pages.move_by_keyboard(page, "Fish 28", "Shift+ArrowLeft")
     assert len(cards_in(page, "Qualified")) == 29
     scene.expect_truth(page)
-
-
-def test_more_cards_are_a_page_without_javascript(scene: Scene, plain_page: Page) -> None:
-    scene.add("Qualified", *(f"Fish {number:02}" for number in range(1, 31)))
-    scene.open(plain_page)
-    plain_page.get_by_role("link", name="Show 5 more").click()
-    expect(card(plain_page, "Fish 30")).to_be_visible()
 
 
 def test_an_empty_board_helps_with_the_first_deal(app: Flask, page: Page) -> None:
