@@ -54,6 +54,7 @@ def _note_new(ledger: Ledger, record: Record) -> None:
         record.version = ledger.versions[record.id] = 1
         record.last_human_activity_at = ledger.at if ledger.is_human else None
     elif isinstance(record, Activity):
+        record.arrive()
         _sign(ledger, record)
         if ledger.is_human and record.deal_id and not record.is_audit:
             ledger.active_deals.add(record.deal_id)

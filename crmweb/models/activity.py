@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validat
 
 from crmweb import clock
 from crmweb.errors import FieldError, NotFoundError
-from crmweb.models.base import Record, choice, not_empty, one_of, text
+from crmweb.models.base import Record, choice, moment, not_empty, one_of, text, whole
 from crmweb.models.entity import Entity
 from crmweb.models.types import as_id
 from crmweb.models.user import Author, User
@@ -101,6 +101,11 @@ class Activity(Record):
             raise NotFoundError("This entry is not there any more.")
         return activity
 
+    def arrive(self) -> None:
+        """Check a new one's link. FieldError unless it belongs to one deal or to one entity."""
+        if (self.deal_id is None) == (self.entity_id is None):
+            raise FieldError("related_to_type", "An activity belongs to one Deal or to one Entity.")
+
     def delete(self, by: Author) -> None:
         """Take it from the timeline. A move's note cannot be: the save refuses."""
         self.deleted_at, self.deleted_by_id = clock.now(), by.id
@@ -116,6 +121,18 @@ class Activity(Record):
     @validates("description")
     def _description(self, _: str, value: Any) -> str | None:
         return text("description", value, most=20_000, required=False)
+
+    @validates("due_at", "completed_at")
+    def _moment(self, field: str, value: Any) -> datetime | None:
+        return moment(field, value)
+
+    @validates("location")
+    def _location(self, field: str, value: Any) -> str | None:
+        return text(field, value, required=False)
+
+    @validates("duration_minutes")
+    def _duration(self, field: str, value: Any) -> int | None:
+        return None if value is None else whole(field, value, least=0)
 
     @validates("deal", "entity")
     def _link(self, name: str, value: Deal | Entity | None) -> Deal | Entity | None:

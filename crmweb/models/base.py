@@ -97,6 +97,23 @@ def is_storable(value: str) -> bool:
         return False
 
 
+def whole(field: str, value: Any, *, least: int = -(2**31), most: int = 2**31 - 1) -> int:
+    """`value` if it is a whole number from `least` to `most`; FieldError when it is not."""
+    name = field.replace("_", " ").capitalize()
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FieldError(field, f"{name} is a whole number.")
+    if not least <= value <= most:
+        raise FieldError(field, f"{name} is between {least} and {most}.")
+    return value
+
+
+def moment(field: str, value: Any) -> datetime | None:
+    """`value` if it is a time with a zone, or None; FieldError when it is not."""
+    if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
+        raise FieldError(field, f"{field.replace('_', ' ').capitalize()} is a time with a zone.")
+    return value
+
+
 def choice(field: str, value: Any, allowed: tuple[str, ...]) -> str:
     """`value` if it is one of `allowed`; FieldError that lists them when it is not."""
     if value not in allowed:

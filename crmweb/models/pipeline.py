@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, CheckConstraint, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from crmweb.models.base import Record, not_empty, text
+from crmweb.models.base import Record, not_empty, text, whole
 
 
 class Pipeline(Record):
@@ -38,6 +38,10 @@ class Pipeline(Record):
         name = text("name", value)
         self.name_key = (name or "").casefold()
         return name
+
+    @validates("order")
+    def _order(self, field: str, value: Any) -> int:
+        return whole(field, value)
 
     @validates("description")
     def _description(self, _: str, value: Any) -> str | None:

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, String, T
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from crmweb.errors import FieldError
-from crmweb.models.base import Base, Record, choice, not_empty, one_of, text
+from crmweb.models.base import Base, Record, choice, not_empty, one_of, text, whole
 from crmweb.models.pipeline import Pipeline
 from crmweb.models.types import Thousandths
 
@@ -81,10 +81,8 @@ class Stage(Record):
         return text("description", value, most=5000, required=False)
 
     @validates("order")
-    def _order(self, _: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise FieldError("order", "The order is a whole number.")
-        return value
+    def _order(self, field: str, value: Any) -> int:
+        return whole(field, value)
 
     @validates("probability")
     def _probability(self, _: str, value: Any) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 from uuid import UUID
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session, validates
@@ -62,7 +62,7 @@ class User(Record):
     }
 
     email: Mapped[str] = mapped_column(String(254))
-    email_key: Mapped[str] = mapped_column(String(600), unique=True)
+    email_key: Mapped[str] = mapped_column(String(800), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     password_hash: Mapped[str | None] = mapped_column(String(255))
     role: Mapped[str] = mapped_column(String(20))
@@ -130,6 +130,13 @@ class User(Record):
 
     @validates("timezone")
     def _timezone(self, _: str, value: Any) -> str:
-        if value not in available_timezones():
-            raise FieldError("timezone", f"“{value}” is no time zone. Write one like Europe/Berlin.")
-        return str(value)
+        try:
+            return ZoneInfo(value).key
+        except (KeyError, ValueError, TypeError, OSError) as wrong:
+            raise FieldError(
+                "timezone", f"“{value}” is no time zone. Write one like Europe/Berlin."
+            ) from wrong
+
+    @validates("locale")
+    def _locale(self, field: str, value: Any) -> str | None:
+        return text(field, value, most=16)

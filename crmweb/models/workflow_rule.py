@@ -12,7 +12,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from crmweb.errors import FieldError
-from crmweb.models.base import Base, Record, choice, not_empty, one_of, text
+from crmweb.models.base import Base, Record, choice, not_empty, one_of, text, whole
 
 ENTITY_TYPES = ("Deal", "Entity", "Activity")
 TRIGGERS = ("create", "update", "delete")
@@ -114,6 +114,10 @@ class WorkflowRule(Record):
     @validates("name")
     def _name(self, _: str, value: Any) -> str | None:
         return text("name", value)
+
+    @validates("order")
+    def _order(self, field: str, value: Any) -> int:
+        return whole(field, value)
 
     @validates("entity_type")
     def _entity_type(self, name: str, value: Any) -> str:

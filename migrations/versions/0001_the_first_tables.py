@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("change_set_id", "record_id", "trigger", "round", name=op.f("pk_rule_looks")),
     )
     op.create_index("ix_rule_looks_at", "rule_looks", ["at"])
+
     op.create_table(
         "throttles",
         sa.Column("key", sa.String(length=300), nullable=False),
@@ -58,7 +59,7 @@ def upgrade() -> None:
         "users",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("email", sa.String(length=254), nullable=False),
-        sa.Column("email_key", sa.String(length=600), nullable=False),
+        sa.Column("email_key", sa.String(length=800), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("password_hash", sa.String(length=255), nullable=True),
         sa.Column("role", sa.String(length=20), nullable=False),
