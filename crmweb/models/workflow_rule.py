@@ -116,8 +116,8 @@ class WorkflowRule(Record):
         return text("name", value)
 
     @validates("order")
-    def _order(self, field: str, value: Any) -> int:
-        return whole(field, value)
+    def _order(self, field: str, value: Any) -> int | None:
+        return None if value is None else whole(field, value)  # without one it comes last
 
     @validates("entity_type")
     def _entity_type(self, name: str, value: Any) -> str:
