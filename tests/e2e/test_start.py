@@ -105,8 +105,9 @@ def test_a_taken_port_is_named_with_the_way_out_before_anything_is_made(
 def test_when_the_worker_ends_by_itself_so_does_the_rest(start: Start, port: int) -> None:
     process = start()
     said_until(process, "Crmweb is at")
-    worker = next(c for c in psutil.Process(process.pid).children() if c.cmdline()[-1] == "worker")
-    worker.kill()
+    children = {child.cmdline()[-1]: child for child in psutil.Process(process.pid).children()}
+    assert "worker" in children, children
+    children["worker"].kill()
     assert "The worker process ended by itself" in last_words(process)
     assert process.returncode == 1
     assert is_free(port)
