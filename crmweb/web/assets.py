@@ -1,4 +1,4 @@
-"""What the browser fetches besides pages: joined, named after its content and compressed when the app starts.
+"""What the browser fetches besides pages: joined and named after its content when the app starts, sent compressed.
 
 `static/css/*.css` become one `app.css`, in the order of their names, but 60 to 69, which the board never shows, are
 `pages.css`. A page's script is `static/js/<page>.js` with its
@@ -15,8 +15,10 @@ import io
 import re
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import brotli
 from flask import Flask, Response, abort, request
 
 from crmweb.web.access import access
@@ -44,12 +46,20 @@ EXPORT = re.compile(rb"^export (?=const|let|function|async|class)", re.MULTILINE
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file as it is sent. `zipped` is None where compressing gains nothing (fonts)."""
+    """One file as it is sent."""
 
     url: str
     type: str
     body: bytes
-    zipped: bytes | None
+
+    @property
+    def codings(self) -> tuple[str, ...]:
+        """How it can be compressed, the smallest first; a font is compressed in itself."""
+        return () if self.type == TYPES["woff2"] else ("br", "gzip")
+
+    def packed(self, coding: str) -> bytes:
+        """The body in one of its codings, as small as that gets."""
+        return _packed(self.body, coding)
 
 
 def build(folder: Path = STATIC) -> dict[str, Asset]:
@@ -82,11 +92,12 @@ def init_app(app: Flask, folder: Path = STATIC) -> None:
             abort(404)
         response = Response(found.body, content_type=found.type)
         response.headers["Cache-Control"] = FOREVER
-        if found.zipped:
+        if found.codings:
             response.headers["Vary"] = "Accept-Encoding"
-            if _takes_gzip():
-                response.set_data(found.zipped)
-                response.headers["Content-Encoding"] = "gzip"
+            best = max(found.codings, key=request.accept_encodings.quality)
+            if _takes(best):
+                response.set_data(found.packed(best))
+                response.headers["Content-Encoding"] = best
         return response
 
     app.jinja_env.globals["asset_url"] = lambda name: fresh()[name].url
@@ -124,19 +135,25 @@ def _part(path: Path) -> bytes:
 def _asset(name: str, body: bytes) -> Asset:
     stem, _, suffix = name.rpartition(".")
     url = f"{PREFIX}{stem}.{hashlib.sha256(body).hexdigest()[:12]}.{suffix}"
-    zipped = None if suffix == "woff2" else gzip.compress(body, 9, mtime=0)
-    return Asset(url, TYPES[suffix], body, zipped)
+    return Asset(url, TYPES[suffix], body)
 
 
-def _takes_gzip() -> bool:
-    return request.accept_encodings.quality("gzip") > 0
+@lru_cache(maxsize=256)
+def _packed(body: bytes, coding: str) -> bytes:
+    # Done when first asked for: the smallest takes long, and commands that serve nothing should not wait for it.
+    smallest: bytes = brotli.compress(body, quality=11) if coding == "br" else gzip.compress(body, 9, mtime=0)
+    return smallest
+
+
+def _takes(coding: str) -> bool:
+    return request.accept_encodings.quality(coding) > 0
 
 
 def _compress_page(response: Response) -> Response:
     if response.mimetype != "text/html" or response.is_streamed or response.direct_passthrough:
         return response
     response.vary.add("Accept-Encoding")
-    if _takes_gzip() and (response.content_length or 0) > 1024 and not response.content_encoding:
+    if _takes("gzip") and (response.content_length or 0) > 1024 and not response.content_encoding:
         # A name of random length in gzip's header hides how well a secret in the page was compressed (BREACH).
         packed = io.BytesIO()
         with gzip.GzipFile(secrets.token_hex(secrets.randbelow(50)), "wb", 6, packed, mtime=0) as pipe:

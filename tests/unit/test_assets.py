@@ -7,6 +7,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+import brotli
 import pytest
 from flask import Flask
 
@@ -98,24 +99,32 @@ def test_a_missing_font_stops_the_start_and_is_named(folder: Path) -> None:
 def test_an_asset_is_kept_for_ever_and_compressed_for_who_takes_it(app: Flask, client: FlaskClient) -> None:
     url = app.jinja_env.globals["asset_url"]("app.css")
     plain = client.get(url)
-    packed = client.get(url, headers={"Accept-Encoding": "br;q=1, gzip;q=0.8"})
+    packed = client.get(url, headers={"Accept-Encoding": "gzip, deflate, br, zstd"})
     assert plain.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert plain.content_type == "text/css; charset=utf-8"
     assert "Content-Encoding" not in plain.headers
-    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Content-Encoding"] == "br"
     assert packed.headers["Vary"] == "Accept-Encoding"
-    assert gzip.decompress(packed.data) == plain.data
+    assert brotli.decompress(packed.data) == plain.data
 
 
-@pytest.mark.parametrize("refusal", ["identity", "gzip;q=0", "br"])
-def test_nobody_gets_gzip_who_did_not_ask_for_it(app: Flask, client: FlaskClient, refusal: str) -> None:
+@pytest.mark.parametrize("wish", ["gzip, deflate", "br;q=0, gzip", "br;q=0.5, gzip;q=0.8"])
+def test_who_does_not_take_or_want_brotli_gets_gzip(app: Flask, client: FlaskClient, wish: str) -> None:
+    url = app.jinja_env.globals["asset_url"]("app.css")
+    packed = client.get(url, headers={"Accept-Encoding": wish})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == client.get(url).data
+
+
+@pytest.mark.parametrize("refusal", ["identity", "gzip;q=0", "deflate, br;q=0"])
+def test_nobody_gets_a_coding_who_did_not_ask_for_it(app: Flask, client: FlaskClient, refusal: str) -> None:
     url = app.jinja_env.globals["asset_url"]("htmx.js")
     assert "Content-Encoding" not in client.get(url, headers={"Accept-Encoding": refusal}).headers
 
 
 def test_a_font_is_sent_as_it_is(app: Flask, client: FlaskClient) -> None:
     answer = client.get(
-        app.jinja_env.globals["asset_url"]("voice.woff2"), headers={"Accept-Encoding": "gzip"}
+        app.jinja_env.globals["asset_url"]("voice.woff2"), headers={"Accept-Encoding": "br, gzip"}
     )
     assert (answer.content_type, answer.data) == ("font/woff2", b"a font")
 
@@ -164,9 +173,8 @@ def test_a_download_is_left_alone(app: Flask, client: FlaskClient) -> None:
 
 
 def test_all_scripts_together_stay_small() -> None:
-    built = assets.build()
-    scripts = sum(len(one.zipped or b"") for name, one in built.items() if name.endswith(".js"))
-    assert scripts <= 40_000
+    scripts = [one for name, one in assets.build().items() if name.endswith(".js")]
+    assert sum(len(one.packed("gzip")) for one in scripts) <= 40_000
 
 
 def test_vendored_files_are_those_that_were_checked() -> None:
