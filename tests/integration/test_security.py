@@ -87,14 +87,22 @@ def test_every_answer_says_what_browsers_must_not_do(
         assert "HX-Request" in answer.headers["Vary"]
 
 
-def test_assets_are_guarded_too_but_may_be_kept(client: Browser) -> None:
+def test_a_file_says_what_matters_for_files_alone_and_may_be_kept(client: Browser) -> None:
     with client.application.test_request_context():
         url = client.application.jinja_env.globals["asset_url"]("app.css")  # type: ignore[operator]
     answer = client.get(url)
     assert answer.status_code == 200
-    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
     assert "immutable" in answer.headers["Cache-Control"]
-    assert "Set-Cookie" not in answer.headers
+    assert {name.lower() for name, _ in answer.headers} == {
+        "content-type", "content-length", "cache-control", "vary",
+        "x-content-type-options", "cross-origin-resource-policy",
+    }  # fmt: skip
+
+
+def test_a_file_that_is_not_there_is_answered_by_a_guarded_page(client: Browser) -> None:
+    answer = client.get("/assets/app.000000000000.css")
+    assert answer.status_code == 404
+    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
 
 
 def test_a_broken_page_is_guarded_too(broken: Browser) -> None:
