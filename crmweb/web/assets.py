@@ -26,7 +26,7 @@ from crmweb.web.access import access
 STATIC = Path(__file__).resolve().parents[2] / "static"
 PREFIX = "/assets/"
 FOREVER = "public, max-age=31536000, immutable"
-VENDORED = {"htmx.js": ("vendor/htmx-*.min.js",)}
+VENDORED = {"htmx.js": ("vendor/htmx-*.min.js",), "sortable.js": ("vendor/sortable-*.min.js",)}
 TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",

@@ -17,10 +17,10 @@ export const mayMove = (card) => card.querySelector(".mv") !== null;
 export const idle = () => moves.length === 0 && !dragging;
 export const setDragging = (is) => (dragging = is);
 
-/** The next (or with -1 the previous) card in the same lane; other rows and a card that is being dragged do not count. */
+/** The next (or with -1 the previous) card in the same lane; other rows do not count. */
 export function neighbour(card, step = 1) {
   const next = step > 0 ? card.nextElementSibling : card.previousElementSibling;
-  return next === null || next.matches(".card:not([hidden])") ? next : neighbour(next, step);
+  return next === null || next.matches(".card") ? next : neighbour(next, step);
 }
 
 /** Where a card lies now, to put it back. */

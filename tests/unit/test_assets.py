@@ -30,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
         "js/board-keys.js": 'import { say } from "./board.js";\nconst mine = 2;\nsay(mine);\n',
         "js/shell.js": "const menus = 0;\n",
         "vendor/htmx-4.0.1.min.js": "htmx\n//# sourceMappingURL=htmx.min.js.map",
+        "vendor/sortable-1.15.7.min.js": "sortable",
         "icons.svg": "<svg></svg>",
     }
     for name, text in files.items():
