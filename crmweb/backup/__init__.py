@@ -68,6 +68,8 @@ def _kind(engine: Engine) -> Any:
 def _refuse_target(target: Path, force: bool) -> None:
     if target.is_dir():
         raise BackupError(f"{target} is a folder. Name a file in it.")
+    if target.exists() and not target.is_file():
+        raise BackupError(f"{target} is no ordinary file. Choose another name.")
     if not target.parent.is_dir():
         raise BackupError(f"There is no folder {target.parent}.")
     if not os.access(target.parent, os.W_OK):

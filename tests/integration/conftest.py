@@ -40,16 +40,17 @@ def settings(
     request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> config.Settings:
     """The settings of the run's application: an own instance folder, an own database."""
-    return _settings_of_a_new(database, request, tmp_path_factory.mktemp("instance"))
+    return settings_of_a_new(database, request, tmp_path_factory.mktemp("instance"))
 
 
 @pytest.fixture
 def blank(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> config.Settings:
     """The settings of another installation, whose database has no tables yet."""
-    return _settings_of_a_new(database, request, tmp_path)
+    return settings_of_a_new(database, request, tmp_path)
 
 
-def _settings_of_a_new(database: str, request: pytest.FixtureRequest, folder: Path) -> config.Settings:
+def settings_of_a_new(database: str, request: pytest.FixtureRequest, folder: Path) -> config.Settings:
+    """The settings of an installation in `folder`, on a new database of that kind."""
     if database == "sqlite":
         url = f"sqlite:///{folder / 'crmweb.db'}"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -139,6 +140,13 @@ def test_it_overwrites_only_when_told_to(shop: Shop) -> None:
 def test_a_backup_that_cannot_be_written_says_why(shop: Shop) -> None:
     assert "is a folder" in shop.refuses("backup", str(shop.folder))
     assert "There is no folder" in shop.refuses("backup", str(shop.folder / "nowhere" / "b"))
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(shop: Shop) -> None:
+    pipe = shop.folder / "pipe"
+    os.mkfifo(pipe)
+    assert "is no ordinary file" in shop.refuses("backup", str(pipe), "--force")
+    assert pipe.is_fifo()
 
 
 def test_the_database_itself_is_not_overwritten_by_its_backup(shop: Shop, database: str) -> None:
