@@ -107,22 +107,24 @@ def running(session: Session) -> dict[UUID, dict[str, Any]]:
     return {row.id: _definition(row) for row in rows}
 
 
-def use(session: Session, entity_type: str) -> tuple[dict[UUID, Use], datetime | None]:
+def use(
+    session: Session, entity_type: str, most: int = MOST_LOOKS
+) -> tuple[dict[UUID, Use], datetime | None]:
     """How often each rule of a type was used in the last 30 days: two statements.
 
-    On a busy system only the newest looks are counted; then it answers since when.
+    On a busy system only the `most` newest looks are counted; then it answers since when.
     """
     since = clock.now() - timedelta(days=USE_DAYS)
     newest = (
         select(RuleLook.at, RuleLook.looks)
         .where(RuleLook.at >= since, RuleLook.record_type == entity_type)
         .order_by(RuleLook.at.desc())
-        .limit(MOST_LOOKS)
+        .limit(most)
     )
     looked, read = Counter[str](), session.execute(newest).all()
     for row in read:
         looked.update(look[0] for look in row.looks)
-    is_cut_short = len(read) == MOST_LOOKS
+    is_cut_short = len(read) == most
     if is_cut_short:
         since = read[-1].at
     done = (
@@ -130,7 +132,7 @@ def use(session: Session, entity_type: str) -> tuple[dict[UUID, Use], datetime |
         .where(RuleRun.at >= since, RuleRun.outcome == "acted", RuleRun.record_type == entity_type)
         .group_by(RuleRun.rule_id)
     )
-    acted: dict[UUID, int] = dict(session.execute(done).tuples().all())
+    acted: dict[UUID, int] = dict(session.execute(done).all())
     ids = {*acted, *map(UUID, looked)}
     counted = {rule: Use(acted.get(rule, 0), looked[str(rule)]) for rule in ids}
     return counted, since if is_cut_short else None

@@ -53,7 +53,7 @@ def new() -> Answer:
         return rule.id
 
     if not form.save(work, person):
-        return _form_page(form), form.status
+        return _form_page(form), 422
     return _saved(form.result, "Saved.")
 
 
@@ -82,7 +82,7 @@ def show(rule_id: UUID) -> Answer:
         form.form_errors.append(conflict.message)
         return _rule_page(rule, form, is_conflict=True), conflict.status
     if not is_saved:
-        return _rule_page(rule, form), form.status
+        return _rule_page(rule, form), 422
     return _saved(rule_id, "Saved.")
 
 

@@ -150,7 +150,8 @@ def _update_field(definition: Definition, config: Definition, values: _Values, a
     if entry is None:
         return [Part("set "), Part(MISSING, is_value=True, anchor=f"{anchor}-field_name")]
     if kinds.is_missing(config.get("value")):
-        return [Part("empty "), Part(entry.words, is_value=True, anchor=f"{anchor}-field_name")]
+        lead, said = ("give it to ", "nobody") if entry.key == "assigned_to" else ("empty ", entry.words)
+        return [Part(lead), Part(said, is_value=True, anchor=f"{anchor}-field_name")]
     lead = "give it to " if entry.key == "assigned_to" else f"set {entry.words} to "
     value = values.word(entry, config["value"])
     said = _text(definition, value) if entry.kind == kinds.TEXT else value

@@ -35,13 +35,14 @@ def fill(template: str, reader: Reader) -> str:
 
 
 def readable(template: str, entity_type: str) -> str:
-    """The text as a person reads it who does not know the record: "‹Name› is won", for "{deal.name} is won"."""
+    """The text as a person reads it who does not know the record: "‹name› is won", for "{deal.name} is won"."""
 
     def label(match: re.Match[str]) -> str:
         try:
-            return f"‹{catalog.field(entity_type, _own_key(entity_type, match[1])).label}›"
+            entry = catalog.field(entity_type, _own_key(entity_type, match[1]))
         except FieldError:
             return match[0]
+        return f"‹{entry.words.removeprefix('the ')}›"
 
     return PLACEHOLDER.sub(label, template) if entity_type in catalog.CATALOG else template
 
