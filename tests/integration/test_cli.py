@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 import pytest
 from flask import Flask
@@ -11,7 +9,6 @@ from flask import Flask
 from tests.support.outside import Terminal
 
 OURS = ("backup", "demo", "doctor", "restore", "seed", "user", "worker")
-README = Path(__file__).parents[2] / "README.md"
 
 
 def test_the_commands_that_are_promised_are_there(app: Flask) -> None:
@@ -27,10 +24,7 @@ def test_each_command_explains_itself_and_its_options(app: Flask, runner: Termin
             option.name for option in command.params if isinstance(option, click.Option) and not option.help
         ]
         assert not unexplained, f"{path}: {unexplained}"
-        assert (
-            command.get_short_help_str() in runner.run(*path[:-1], path[-1], "--help").replace("\n", " ")
-            or True
-        )
+        assert "Usage: " in runner.run(*path, "--help")
 
 
 def commands(name: str, command: click.Command) -> list[tuple[tuple[str, ...], click.Command]]:
@@ -57,9 +51,9 @@ def commands(name: str, command: click.Command) -> list[tuple[tuple[str, ...], c
     ],
     ids=" ".join,
 )
-def test_a_command_that_is_written_wrong_exits_with_2_and_says_how_it_is_written(
+def test_a_command_that_is_written_wrong_exits_with_2_and_says_what_is_wrong(
     runner: Terminal, command: tuple[str, ...]
 ) -> None:
     result = runner.invoke(args=command)
     assert result.exit_code == 2
-    assert "Usage: " in result.output
+    assert result.output.startswith(("Usage: ", "Error: "))
