@@ -156,7 +156,7 @@ def _date(value: Any, field: str) -> date:
     if isinstance(value, date):
         return value
     try:
-        return date.fromisoformat(str(value).strip())
+        return datetime.fromisoformat(str(value).strip()).date()  # a time is cut, as a deal's own date is
     except ValueError as wrong:
         raise FieldError(field, f"“{brief(value)}” is not a date like 2026-12-31.") from wrong
 
