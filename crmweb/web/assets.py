@@ -156,7 +156,7 @@ def _compress_page(response: Response) -> Response:
     if _takes("gzip") and (response.content_length or 0) > 1024 and not response.content_encoding:
         # A name of random length in gzip's header hides how well a secret in the page was compressed (BREACH).
         packed = io.BytesIO()
-        with gzip.GzipFile(secrets.token_hex(secrets.randbelow(50)), "wb", 6, packed, mtime=0) as pipe:
+        with gzip.GzipFile(secrets.token_hex(secrets.randbelow(50)), "wb", 7, packed, mtime=0) as pipe:
             pipe.write(response.get_data())
         response.set_data(packed.getvalue())
         response.headers["Content-Encoding"] = "gzip"
