@@ -7,6 +7,7 @@ const FIRST = 25; // cards that a lane shows without being asked for more
 /** Moves under way, oldest first; only the first one has been sent. */
 const moves = [];
 let dragging = false;
+let letGo = () => {}; // what waits for the end of a drag
 
 export const board = () => document.getElementById("board");
 export const lanes = () => [...board().querySelectorAll(".lane")];
@@ -15,7 +16,11 @@ export const cardOf = (deal) => document.getElementById(`deal-${deal}`);
 export const listOf = (stage) => document.getElementById(`cards-${stage}`);
 export const mayMove = (card) => card.querySelector(".mv") !== null;
 export const idle = () => moves.length === 0 && !dragging;
-export const setDragging = (is) => (dragging = is);
+
+export function setDragging(is) {
+  dragging = is;
+  if (!is) letGo();
+}
 
 /** The next (or with -1 the previous) card in the same lane; other rows do not count. */
 export function neighbour(card, step = 1) {
@@ -54,12 +59,19 @@ async function send() {
   const { deal, to, from, version, key } = one;
   fill({ stage_id: to, from_stage_id: from, seen_version: version, before_id: one.before, after_id: one.after,
          position: one.position, note: one.note, lost_reason: one.lostReason, idempotency_key: key });
-  await htmx.ajax("POST", form.dataset.action.replace("{id}", deal), { source: form, swap: "none" });
+  await htmx.ajax("POST", form.dataset.action.replace("{id}", deal), { source: form, swap: "none", fetch: answered });
   moves.shift();
   const status = one.answer?.status ?? 0;
   if (!one.told) lost(one, status);
   if (one.focus && document.activeElement === document.body) cardOf(deal)?.querySelector(".t").focus({ preventScroll: true });
   if (moves.length) send();
+}
+
+/** The answer, kept back while the next card is in the hand: nothing may be drawn under it. */
+async function answered(...request) {
+  const answer = await fetch(...request);
+  if (dragging) await new Promise((resolve) => (letGo = resolve));
+  return answer;
 }
 
 /** Fill in the form, and what the page shows: empty fields are not sent. */

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, Page, Request, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.e2e.scene import Scene, demo_person, make_scene
 from tests.support import pages
@@ -129,6 +129,27 @@ def test_several_cards_may_be_under_way_at_once(scene: Scene, page: Page) -> Non
         pages.drop_card(page, deal, "Proposal")
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     assert sorted(cards_in(page, "Proposal")) == ["Ant", "Bee", "Cat", "Dog", "Eel"]
+    scene.expect_truth(page)
+
+
+def test_an_answer_that_comes_while_the_next_card_is_in_the_hand_waits_for_the_hand(
+    scene: Scene, page: Page
+) -> None:
+    scene.open(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/stage", hold, times=1)
+    pages.drop_card(page, "Ant", "Proposal")
+    pages.lift_card(page, "Bee", over="Eel")
+    with page.expect_response(lambda response: response.url.endswith("/stage")):
+        held[0].continue_()
+    expect(page.locator(".ghost")).to_have_count(1)
+    assert count_of(page, "Proposal") == 2, "nothing is drawn under the hand"
+    pages.answered(page, page.mouse.up)
+    assert sorted(cards_in(page, "Proposal")) == ["Ant", "Bee", "Dog", "Eel"]
     scene.expect_truth(page)
 
 
