@@ -25,6 +25,7 @@ from tests.support.outside import Browser
 from tests.support.people import sign_in
 from tests.support.routes import Contents
 from tests.support.statements import count_statements
+from tests.support.words import text
 
 Stages = dict[str, Stage]
 HTMX = {"HX-Request": "true"}
@@ -53,13 +54,6 @@ def rule(
 
 def fresh(session: Session, record: Any) -> Any:
     return session.get_one(type(record), record.id, populate_existing=True)
-
-
-def text(answer: TestResponse | str) -> str:
-    """What a page says, without its tags."""
-    page = answer if isinstance(answer, str) else answer.text
-    body = re.sub(r"<(script|style|svg|noscript).*?</\1>", "", page, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 def rows(answer: TestResponse) -> list[str]:
