@@ -48,6 +48,15 @@ RECIPIENTS = (
     ("managers", "All managers"),
     ("admins", "All admins"),
 )
+HIDDEN: dict[str, tuple[str, ...]] = {
+    # Contacts are too many for a list: they are compared by name.
+    kinds.ENTITY: tuple(name for name in OPERATORS if name not in ("contains", "changed")),
+    # Nobody means a moment to the second.
+    kinds.MOMENT: ("equals", "not_equals", "one_of", "changed_to", "changed_from"),
+    # Commas stand between values, and between thousands.
+    kinds.MONEY: ("one_of",),
+    kinds.NUMBER: ("one_of",),
+}
 SHAPES = {kinds.MONEY: "number", kinds.NUMBER: "number", kinds.DATE: "day", kinds.MOMENT: "day"}
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -69,10 +78,13 @@ class Offer:
 
 
 def operators_of(kind: str) -> list[tuple[str, str]]:
-    """The comparisons that a field of `kind` is offered: name and words."""
-    # Contacts are too many for a list: they are compared by name.
-    names = ("contains", "changed") if kind == kinds.ENTITY else OPERATORS
-    return [(name, OPERATORS[name].words_for(kind)) for name in names if kind in OPERATORS[name].kinds]
+    """The comparisons that a field of `kind` is offered, name and words: those that a person could mean."""
+    hidden = HIDDEN.get(kind, ())
+    return [
+        (name, operator.words_for(kind))
+        for name, operator in OPERATORS.items()
+        if kind in operator.kinds and name not in hidden
+    ]
 
 
 def actions_of(entity_type: str | None, trigger: str | None) -> list[tuple[str, str]]:

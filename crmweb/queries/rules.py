@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from crmweb import clock
@@ -18,6 +18,7 @@ from crmweb.models.workflow_rule import DEFINITION
 from crmweb.queries import runs
 
 USE_DAYS = 30
+MOST_RUNS = 8
 MOST_LOOKS = 4000
 """Looks that are counted at most: reading them is what the count costs."""
 
@@ -138,8 +139,13 @@ def use(
     return counted, since if is_cut_short else None
 
 
-def last_runs(session: Session, rule_id: UUID, limit: int = 20) -> list[RunRow]:
-    """The newest runs of a rule. A record that was deleted since has a name, but nowhere to go."""
+def last_runs(
+    session: Session, rule_id: UUID, before: UUID | None = None
+) -> tuple[list[RunRow], UUID | None]:
+    """The newest runs of a rule, and from which one on the older ones begin (None: that was all).
+
+    A record that was deleted since has a name, but nowhere to go.
+    """
     own, of_deal, of_entity = aliased(Activity), aliased(Deal), aliased(Entity)
     query = (
         select(
@@ -156,9 +162,13 @@ def last_runs(session: Session, rule_id: UUID, limit: int = 20) -> list[RunRow]:
         .outerjoin(of_entity, of_entity.id == func.coalesce(own.entity_id, RuleRun.record_id))
         .where(RuleRun.rule_id == rule_id)
         .order_by(RuleRun.at.desc(), RuleRun.id.desc())
-        .limit(limit)
+        .limit(MOST_RUNS + 1)
     )  # fmt: skip
-    return [_run(row) for row in session.execute(query)]
+    if before is not None:
+        mark = select(RuleRun.at).where(RuleRun.id == before).scalar_subquery()
+        query = query.where(or_(RuleRun.at < mark, (RuleRun.at == mark) & (RuleRun.id < before)))
+    found = [_run(row) for row in session.execute(query)]
+    return found[:MOST_RUNS], found[MOST_RUNS - 1].id if len(found) > MOST_RUNS else None
 
 
 def _rules() -> Any:

@@ -220,10 +220,12 @@ def _rule_page(
 ) -> str:
     session, person = db.session(), me()
     use, _ = rules.use(session, rule.entity_type)
+    runs, older = rules.last_runs(session, rule.id, request.args.get("before", type=UUID))
     return render_template(
         "rules/show.html",
         use=use.get(rule.id, rules.Use()),
-        runs=rules.last_runs(session, rule.id),
+        runs=runs,
+        older=url_for(".show", rule_id=rule.id, before=older, _anchor="runs") if older else "",
         may_write=rights.may(person, "rules"),
         is_conflict=is_conflict,
         told=rule_words.told(session, [rule], person.locale)[0],

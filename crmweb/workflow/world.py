@@ -31,6 +31,7 @@ class Live:
     def __init__(self, session: Session, ledger: Ledger, is_strict: bool = False) -> None:
         self._session, self._ledger, self._is_strict = session, ledger, is_strict
         self._seen: set[Occasion] = ledger.met
+        self._started = 0
 
     def touched(self) -> list[Occasion]:
         found: dict[Occasion, None] = {}
@@ -68,7 +69,8 @@ class Live:
         )
 
     def act(self, rule: Rule, occasion: Occasion, number: int) -> tuple[list[Any], list[UUID]]:
-        started, run_id, mark = time.perf_counter_ns(), new_id(), self._ledger.mark()
+        run_id, mark = new_id(), self._ledger.mark()
+        self._started = time.perf_counter_ns()
         ledger, savepoint = self._ledger, self._session.begin_nested()
         ledger.rule, ledger.rule_run, ledger.round = rule, run_id, number
         effects: list[Any] = []
@@ -90,20 +92,21 @@ class Live:
         finally:
             ledger.rule, ledger.rule_run, ledger.round = None, None, 0
         if effects:
-            self._log(rule, occasion, number, "acted", effects, None, started, run_id)
+            self._log(rule, occasion, number, "acted", effects, run_id=run_id)
         if rule.failures or rule.id in ledger.failed_rules:
             self._forget_failures(rule)
         return effects, followers
 
     def failed(self, rule: Rule, occasion: Occasion, number: int, error: WorkflowExecutionError) -> bool:
-        self._log(rule, occasion, number, "failed", [], str(error), time.perf_counter_ns(), new_id())
+        self._log(rule, occasion, number, "failed", [], str(error))
         if rule.on_failure == "undo" or self._is_strict:
             return False
         self._ledger.failed_rules.add(rule.id)
         return count_failure(self._session, rule.id, str(error.cause))
 
     def cut(self, rule: Rule, occasion: Occasion, number: int, why: str) -> None:
-        self._log(rule, occasion, number, "cut", [], why, time.perf_counter_ns(), new_id())
+        self._started = time.perf_counter_ns()
+        self._log(rule, occasion, number, "cut", [], why)
 
     def looked(self, occasion: Occasion, number: int, looks: list[list[Any]]) -> None:
         key = {"record_id": occasion.record, "trigger": occasion.trigger, "round": number}
@@ -129,15 +132,16 @@ class Live:
         return Doing(self._session, record, occasion.entity_type, rule, run_id, signed, reader)
 
     def _log(
-        self, rule: Rule, occasion: Occasion, number: int, outcome: str, effects: list[Any], error: str | None,
-        started: int, run_id: UUID,
+        self, rule: Rule, occasion: Occasion, number: int, outcome: str, effects: list[Any],
+        error: str | None = None, run_id: UUID | None = None,
     ) -> None:  # fmt: skip
         self._ledger.runs.append(
             {
-                "id": run_id, "change_set_id": self._ledger.id, "rule_id": rule.id, "rule_version": rule.version,
+                "id": run_id or new_id(), "change_set_id": self._ledger.id,
+                "rule_id": rule.id, "rule_version": rule.version,
                 "record_type": occasion.entity_type, "record_id": occasion.record, "round": number, "at": clock.now(),
                 "outcome": outcome, "effects": effects, "error": error,
-                "microseconds": (time.perf_counter_ns() - started) // 1000,
+                "microseconds": (time.perf_counter_ns() - self._started) // 1000,
             }
         )  # fmt: skip
 

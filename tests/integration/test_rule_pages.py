@@ -642,5 +642,22 @@ def test_a_rules_page_lists_its_last_runs(mareks: Browser, stages: Stages, marek
     assert f'href="/deals/{deal.id}"' not in mareks.get(f"/rules/{greet.id}").text
 
 
+def test_older_runs_are_a_page_away(session: Session, mareks: Browser, stages: Stages) -> None:
+    chase = rule("Chase")
+    deal = make_deal(stages["Lead"])
+    for amount in range(20):
+        changes.commit(lambda s, amount=amount: setattr(s.get_one(Deal, deal.id), "amount", amount))
+    seen: list[Any] = []
+    before = None
+    for _ in range(4):
+        runs, before = rules.last_runs(session, chase.id, before)
+        seen += [run.id for run in runs]
+        if before is None:
+            break
+    assert len(seen) == len(set(seen)) == 20
+    assert "Older runs" in text(mareks.get(f"/rules/{chase.id}"))
+    assert "Older runs" not in text(mareks.get(f"/rules/{chase.id}?before={seen[-5]}"))
+
+
 def test_a_rule_that_is_not_there_is_a_404(mareks: Browser) -> None:
     assert mareks.get(f"/rules/{uuid4()}").status_code == 404
