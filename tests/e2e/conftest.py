@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from crmweb import config, create_app
 from crmweb.extensions import db
-from tests.support import chromium
+from tests.support import chromium, starting
 from tests.support.console import Console
-from tests.support.server import Server, running_server
+from tests.support.server import Server, free_port, running_server
 
 FLAGS = (
     "--disable-background-networking",
@@ -107,3 +108,23 @@ def app(application: Flask, server: Server) -> Iterator[Flask]:
     with application.app_context():
         yield application
         db.session.remove()
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens on."""
+    return free_port()
+
+
+@pytest.fixture
+def start(tmp_path: Path, port: int) -> Iterator[starting.Start]:
+    """`start(DEMO="1")` does what `make run` does, on `port` and with a database in this test's own folder."""
+    started: list[starting.Process] = []
+
+    def start(**environment: str) -> starting.Process:
+        started.append(starting.start(tmp_path, port, **environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        starting.stop(process)

@@ -2,68 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-import pytest
 
-from tests.support.server import CHECKOUT, PATIENCE, Server, free_port
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture
-def start(tmp_path: Path, port: int) -> Iterator[Start]:
-    """`start(DEMO="0")` does what `make run` does, on a database in this test's own folder."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(**environment: str) -> subprocess.Popen[str]:
-        own = {"CRMWEB_INSTANCE": str(tmp_path), "PORT": str(port), "WEB_CONCURRENCY": "1", "DEMO": "0"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "crmweb.run"],
-            cwd=CHECKOUT,
-            env={**os.environ, **own, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait(PATIENCE)
-        assert process.stdout
-        process.stdout.close()
-
-
-def said_until(process: subprocess.Popen[str], words: str) -> str:
-    """What the process prints up to the line that holds `words`."""
-    assert process.stdout
-    said = ""
-    for line in process.stdout:
-        said += line
-        if words in line:
-            return said
-    raise AssertionError(f"It never said “{words}”, but:\n{said}")
-
-
-def last_words(process: subprocess.Popen[str]) -> str:
-    """All that the process prints until it has ended."""
-    return process.communicate(timeout=PATIENCE)[0]
+from tests.support.server import PATIENCE, Server
+from tests.support.starting import Start, last_words, said_until
 
 
 def is_free(port: int) -> bool:
@@ -125,3 +72,12 @@ def test_a_public_host_is_refused_while_demo_people_can_sign_in(start: Start, se
     process = start(HOST="0.0.0.0", DATABASE_URL=server.database_url)
     assert "demo remove" in last_words(process)
     assert process.returncode == 1
+
+
+def test_browsers_that_connect_in_advance_keep_nobody_waiting(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    silent = [socket.create_connection((host, int(port))) for _ in range(4)]
+    with urllib.request.urlopen(f"{server.url}/healthz", timeout=5) as answer:
+        assert answer.status == 200
+    for connection in silent:
+        connection.close()
