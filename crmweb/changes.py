@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from sqlalchemy import event
@@ -30,6 +30,20 @@ T = TypeVar("T")
 TRIES = 8
 
 
+@overload
+def commit(
+    work: None = None,
+    *,
+    by: Author | None = ...,
+    cause: str = ...,
+    key: str | None = ...,
+    parent: UUID | None = ...,
+) -> None: ...
+@overload
+def commit(
+    work: Callable[[Session], T], *, by: Author | None = ..., cause: str = ..., key: str | None = ...,
+    parent: UUID | None = ...,
+) -> T: ...  # fmt: skip
 def commit(
     work: Callable[[Session], T] | None = None, *, by: Author | None = None, cause: str = "person",
     key: str | None = None, parent: UUID | None = None,

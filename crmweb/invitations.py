@@ -46,10 +46,9 @@ def add_person(
 def create(*, name: str, email: str, role: str, password: str, by: Author | None = None) -> UUID:
     """Add a person who has a password already. Commits. FieldError names what cannot be taken."""
     hashed = passwords.hash_password(passwords.check(password, name, email))
-    made = changes.commit(
+    return changes.commit(
         lambda session: add_person(session, name=name, email=email, role=role, password_hash=hashed).id, by=by
     )
-    return cast("UUID", made)
 
 
 def invite(person_id: UUID) -> str:
