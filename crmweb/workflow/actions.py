@@ -100,8 +100,13 @@ class CreateActivity:
             raise FieldError("action_type", "A deleted contact has nothing left to add an activity to.")
         if config.get("type", "note") not in ("note", "task"):
             raise FieldError("type", "A rule adds a note or a task.")
-        for name, most in (("subject", 300), ("description", 20_000)):
-            check_text(entity_type, name, text(name, config.get(name), most=most, required=name == "subject"))
+        asked = "What to do" if config.get("type") == "task" else "What it says"
+        subject = text("subject", config.get("subject"), most=300, label=asked)
+        check_text(entity_type, "subject", subject)
+        more = text(
+            "description", config.get("description"), most=20_000, required=False, label="More about it"
+        )
+        check_text(entity_type, "description", more)
         if config.get("due_in_days") not in (None, "") and config.get("type") != "task":
             raise FieldError("due_in_days", "A note is never due; a task is.")
         _days(config)
@@ -146,7 +151,8 @@ class SendNotification:
         to = config.get("to") or "owner"
         if to not in ("owner", "managers", "admins") and not _is_there(session.get(User, as_id(to, "to"))):
             raise FieldError("to", "Notify the owner, managers, admins, or a person from the list.")
-        check_text(entity_type, "message", text("message", config.get("message"), most=300, required=False))
+        message = text("message", config.get("message"), most=300, required=False, label="What to say")
+        check_text(entity_type, "message", message)
 
     def do(self, doing: Doing, config: Config) -> Done:
         people = self._people(doing, config.get("to"))

@@ -119,7 +119,10 @@ def _values(entry: catalog.Field, operator: Operator, value: Any) -> list[Any]:
             raise FieldError(where, f"At most {MOST_VALUES} values.")
         values = [kinds.typed(entry.kind, _trimmed(part), where, entry.choices) for part in written]
         if not values or any(part is None for part in values):
-            raise FieldError(where, f"{entry.label} is one of what? Write values with commas between.")
+            raise FieldError(
+                where,
+                f"{entry.label} is one of what? Choose at least one; between written ones stand commas.",
+            )
         return values
     kind = kinds.TEXT if operator.name == "contains" else entry.kind
     typed = kinds.typed(kind, _trimmed(value), where, entry.choices)

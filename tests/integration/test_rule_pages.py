@@ -153,7 +153,7 @@ def test_rules_that_set_off_each_other_say_so(mareks: Browser) -> None:
 
     rule("One", ("name", "changed"), actions=[sets("lost_reason")])
     two = rule("Two", ("lost_reason", "changed"), actions=[sets("name")])
-    assert ["Feeds Two" in row for row in rows(mareks.get("/rules"))] == [True, False]
+    assert ["Feeds “Two”" in row for row in rows(mareks.get("/rules"))] == [True, False]
     assert "This rule and “One” set off each other." in text(mareks.get(f"/rules/{two.id}"))
 
 
@@ -375,9 +375,9 @@ def sets(field: str, value: str) -> dict[str, str]:
         (is_("name", "x" * 2000), "c0_value", "The value has 2000 characters; at most 1000 fit."),
         ({"a0_kind": "call_python"}, "a0_kind", "“call_python” is not one of update_field"),
         ({"a0_kind": ""}, "a0_kind", "is not one of"),
-        ({"a0_subject": ""}, "a0_subject", "Subject is missing."),
+        ({"a0_subject": ""}, "a0_subject", "What to do is missing."),
         ({"a0_subject": "{deal.password}"}, "a0_subject", "There is no placeholder {deal.password} here."),
-        ({"a0_subject": "x" * 301}, "a0_subject", "Subject has 301 characters; at most 300 fit."),
+        ({"a0_subject": "x" * 301}, "a0_subject", "What to do has 301 characters; at most 300 fit."),
         ({"a0_due_in_days": "0.5"}, "a0_due_in_days", "Whole days only, such as 5; at most 3650."),
         ({"a0_due_in_days": "-1"}, "a0_due_in_days", "Whole days only"),
         ({"a0_kind": "update_field"}, "a0_field_name", "Choose the field to change."),
@@ -635,7 +635,7 @@ def test_a_rules_page_lists_its_last_runs(mareks: Browser, stages: Stages, marek
     make_note(deal, "They called", by=priya)
     move(deal, stages["Qualified"], by=marek)
     page = mareks.get(f"/rules/{greet.id}")
-    assert "Fleet Added a note: Say hello, after Priya Nair’s change" in text(page)
+    assert "Fleet Added a note: Say hello After Priya Nair’s change" in text(page)
     assert f'href="/deals/{deal.id}"' in page.text
     assert "Failed Fleet Could not move to stage: Lead belongs" in text(mareks.get(f"/rules/{broken.id}"))
     changes.commit(lambda s: setattr(s.get_one(Deal, deal.id), "deleted_at", clock.now()))
