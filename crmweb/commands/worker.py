@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
 from threading import Event
 from types import FrameType
 
@@ -26,7 +24,6 @@ def command(once: bool) -> None:
         for name, number in worker.once().items():
             click.echo(f"{name}: {number:,}")
         return
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="worker: %(message)s")
     stop = Event()
 
     def ask_to_stop(_: int, __: FrameType | None) -> None:

@@ -235,9 +235,9 @@ def test_it_ends_in_order_when_it_is_asked_to(settings: config.Settings) -> None
     environment = {**os.environ, "DATABASE_URL": settings.database_url, "CRMWEB_INSTANCE": settings.instance}
     command = [sys.executable, "-m", "flask", "--app", "crmweb", "worker"]
     with subprocess.Popen(
-        command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True
+        command, cwd=CHECKOUT, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert "looking for work" in process.stdout.readline()
+        assert process.stderr is not None
+        assert "looking for work" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
