@@ -101,12 +101,11 @@ class Said(Act):
     def do(self, session: Session, world: World) -> None:
         deal = session.get_one(Deal, world.deals[self.deal])
         kind, subject, description, minutes = self.saying
-        session.add(
-            Activity(
-                type=kind, deal=deal, subject=subject.format(customer=deal.entity.name), description=description,
-                duration_minutes=minutes, completed_at=None if kind == "note" else self.at,
-            )
-        )  # fmt: skip
+        subject = subject.format(customer=deal.entity.name)
+        said = Activity(
+            type=kind, deal=deal, subject=subject, description=description, duration_minutes=minutes
+        )
+        session.add(said)
 
 
 @dataclass(frozen=True)

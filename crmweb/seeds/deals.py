@@ -131,7 +131,7 @@ SALES = (
 )
 
 RENEWALS = (
-    Stand("Telematics 2027", "Hirschberg Reisen", "€14,400", "PR", UPCOMING, 1, 88),
+    Stand("Telematics for next year", "Hirschberg Reisen", "€14,400", "PR", UPCOMING, 1, 88),
     Stand("Route planning, yearly", "Boulangeries Réunies", "€7,200", "AB", UPCOMING, 2, 74),
     Stand("Cold store, service contract", "Fjord Seafood AS", "€26,500", "LF", UPCOMING, 3, 66),
     Stand("Dispatch desk, 25 seats", "Great Lakes Intermodal Inc.", "$49,800", "TO", UPCOMING, 4, 79),

@@ -24,13 +24,13 @@ def rules(stages: dict[str, Stage], people: dict[str, User]) -> list[WorkflowRul
             conditions=[_when("status", "changed_to", "closed_won")],
             actions=[
                 _task("Plan the start with {entity.name}", 3),
-                _tell("managers", "{deal.name} is won: {deal.amount} {deal.currency}"),
+                _tell("managers", "Won: {deal.amount} {deal.currency} from {entity.name}"),
             ],
         ),
         WorkflowRule(
             name="Tell the office about very large deals", entity_type="Deal", trigger_event="update",
             conditions=[_when("amount", "greater_than", 250_000)],
-            actions=[_tell("admins", "{deal.name} has grown to {deal.amount} {deal.currency}")],
+            actions=[_tell("admins", "Grown to {deal.amount} {deal.currency}")],
             fires="becomes_true",
         ),
         WorkflowRule(

@@ -71,7 +71,7 @@ COMPLAINTS = {
 GONE = {
     "Vela Marine Charter": "Closed for good at the end of the season.",
     "Ponts et Levages SA": "Bought by a group that has its own system.",
-    "Transport Nowak i Synowie": "Works with another vendor until 2029.",
+    "Transport Nowak i Synowie": "Works with another vendor for three more years.",
 }
 ABOUT_CUSTOMERS = {
     "Meridian Freight Holding S.E. (incl. subsidiaries)": "Invoices go to Rotterdam, with an order number.",
