@@ -32,7 +32,8 @@ class Text(StringField):
     def __init__(self, label: str, *, required: bool | str = False, **settings: Any) -> None:
         super().__init__(label, **settings)
         self.missing = required if isinstance(required, str) else ""
-        self.flags.required = bool(required) or None
+        if required:
+            self.flags.required = True
 
     def process_formdata(self, valuelist: list[str]) -> None:
         if valuelist:

@@ -28,8 +28,8 @@ from crmweb.web import (
 )
 
 PARTS = (security, errors, assets, filters, cards, navigation)
-PAGES = (account, activities, auth, board, deals, entities, health, notifications, people, pipelines, rules, stages)
-MORE_OF = {deals: (deal_forms, deal_list)}
+PAGES = (account, activities, auth, board, deals, entities, health, notifications, people, pipelines, rules)
+MORE_OF = {deals: (deal_forms, deal_list), pipelines: (stages,)}
 """Modules that add routes to another one's blueprint."""
 
 

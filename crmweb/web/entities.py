@@ -164,6 +164,7 @@ def _kept_by_deals(session: Session, entity: EntityDetail) -> str:
     if not count:
         return ""
     more = f" and {count - len(names)} more" if count > len(names) else ""
-    what = "1 deal" if count == 1 else f"{count} deals"
     named = ", ".join(f"“{name}”" for name in names)
-    return f"{entity.name} has {what}: {named}{more}. Delete or hand over {'it' if count == 1 else 'them'} first."
+    if count == 1:
+        return f"{entity.name} has 1 deal: {named}. Delete it or give it to somebody else first."
+    return f"{entity.name} has {count} deals: {named}{more}. Delete them or give them to somebody else first."

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, flash, render_template, request, url_for
+from flask import flash, render_template, request, url_for
 from sqlalchemy.orm import Session
-from werkzeug.wrappers import Response
 
 from crmweb import changes, rights
 from crmweb.errors import FieldError
@@ -21,15 +20,12 @@ from crmweb.queries.pipelines import PipelineRow, StageRow
 from crmweb.web.access import access, me
 from crmweb.web.conflicts import told
 from crmweb.web.htmx import see_other
-from crmweb.web.pipelines import step
-
-bp = Blueprint("stages", __name__)
-Answer = Response | str | tuple[str, int]
+from crmweb.web.pipelines import Answer, bp, step
 
 
 @bp.route("/pipelines/<uuid:pipeline_id>/stages/new", methods=["GET", "POST"])
 @access("managers")
-def new(pipeline_id: UUID) -> Answer:
+def new_stage(pipeline_id: UUID) -> Answer:
     """Add a stage, behind the open ones."""
     person, pipeline = me(), pipelines.load(db.session(), pipeline_id)
     sent = request.form if request.method == "POST" else None
@@ -47,7 +43,7 @@ def new(pipeline_id: UUID) -> Answer:
 
 @bp.route("/stages/<uuid:stage_id>/edit", methods=["GET", "POST"])
 @access("managers")
-def edit(stage_id: UUID) -> Answer:
+def edit_stage(stage_id: UUID) -> Answer:
     """Change a stage."""
     person, (pipeline, stage) = me(), pipelines.load_stage(db.session(), stage_id)
     sent = request.form if request.method == "POST" else None
@@ -71,7 +67,7 @@ def edit(stage_id: UUID) -> Answer:
 
 @bp.post("/stages/<uuid:stage_id>/place")
 @access("managers")
-def place(stage_id: UUID) -> Answer:
+def place_stage(stage_id: UUID) -> Answer:
     """Move a stage on the board: `by` -1 to the left, 1 to the right."""
     person, (pipeline, _) = me(), pipelines.load_stage(db.session(), stage_id)
     steps = step()
@@ -86,7 +82,7 @@ def place(stage_id: UUID) -> Answer:
 
 @bp.route("/stages/<uuid:stage_id>/archiving", methods=["GET", "POST"])
 @access("managers")
-def archive(stage_id: UUID) -> Answer:
+def archive_stage(stage_id: UUID) -> Answer:
     """Ask where a stage's deals go, then move them there and archive it."""
     person, (pipeline, stage) = me(), pipelines.load_stage(db.session(), stage_id)
     form = ArchiveForm(request.form if request.method == "POST" else None, to_id=_next(pipeline, stage))
@@ -106,7 +102,7 @@ def archive(stage_id: UUID) -> Answer:
 
 @bp.post("/stages/<uuid:stage_id>/restoring")
 @access("managers")
-def restore(stage_id: UUID) -> Answer:
+def restore_stage(stage_id: UUID) -> Answer:
     """Bring an archived stage back onto the board."""
     person = me()
 

@@ -82,6 +82,14 @@ def test_a_company_is_made_by_anybody(priyas: Browser, priya: User) -> None:
     assert (made.note, made.assigned_to_id, made.status) == ("Two\nlines", priya.id, "Active")
 
 
+def test_only_the_name_must_be_written(priyas: Browser) -> None:
+    page = priyas.get("/entities/new").text
+    controls = re.findall(r"<(?:input|textarea)[^>]*class=\"control\"[^>]*>", page)
+    must = [re.search(r'name="(\w+)"', control)[1] for control in controls if " required" in control]  # type: ignore[index]
+    assert len(controls) == 5
+    assert must == ["name"]
+
+
 def test_two_may_have_the_same_name(priyas: Browser, ostsee: Entity) -> None:
     assert form_at(priyas, "/entities/new").send(priyas, name="Ostsee Fisch").status_code == 303
     assert names_in(priyas.get("/entities").text) == ["Ostsee Fisch", "Ostsee Fisch"]
@@ -196,7 +204,7 @@ def test_one_with_deals_is_kept_and_says_which(
     before = Contents()
     words = (
         "Ostsee Fisch has 7 deals: “Deal 6”, “Deal 5”, “Deal 4”, “Deal 3”, “Deal 2” and 2 more. "
-        "Delete or hand over them first."
+        "Delete them or give them to somebody else first."
     )
     assert words in mareks.get(f"/entities/{ostsee.id}/deletion").text
     refused = mareks.post(f"/entities/{ostsee.id}/deletion")
