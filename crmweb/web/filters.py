@@ -42,11 +42,13 @@ def money(amount: Decimal, currency: str, locale: str = "en", whole: bool = Fals
     return _money(amount, currency, locale, whole)
 
 
+@lru_cache(maxsize=8192)
 def number(value: Decimal | float, locale: str = "en") -> str:
     """A plain number, grouped, with at most three decimals: "1,124.5"."""
     return str(_pattern(locale, "decimal", 0).apply(Decimal(str(value)), _locale(locale)))
 
 
+@lru_cache(maxsize=1024)
 def percent(value: Decimal | float, locale: str = "en") -> str:
     """A share of 100 as a whole number: "25%"."""
     whole = Decimal(str(value)).quantize(Decimal(1), ROUND_HALF_UP)
