@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from crmweb.errors import PermissionDeniedError
 from crmweb.ledger import WHOLE, Ledger, rule_label
-from crmweb.models import TRACKED, Activity, Deal, Record, StageChange
+from crmweb.models import TRACKED, Activity, Deal, Record, StageChange, guards
 from crmweb.models.snapshot import changed_columns, encode, snapshot
 from crmweb.signals import CRMLifecycleEvent, Event
 
@@ -21,11 +21,12 @@ from crmweb.signals import CRMLifecycleEvent, Event
 def note(session: Session, ledger: Ledger) -> None:
     """Write down everything that the coming flush will do to tracked records.
 
-    Raises PermissionDeniedError for what is never edited or removed, and what `Deal.arrive` raises.
+    Raises PermissionDeniedError for what is never edited or removed; what `guards` and `Deal.arrive` raise.
     """
     tops: dict[UUID, int] = {}
     for record in _as_added(session.new):
         if isinstance(record, TRACKED):
+            guards.check_new(session, record)
             if isinstance(record, Deal):
                 record.arrive(session, tops.get(record.stage_id))
                 tops[record.stage_id] = record.position
@@ -65,6 +66,7 @@ def _note_changed(session: Session, ledger: Ledger, record: Record) -> None:
     changed = changed_columns(session, record)
     if not changed:
         return
+    guards.check_changed(session, record, changed)
     if "deleted_at" in changed:
         is_gone = record.deleted_at is not None  # type: ignore[attr-defined]
         touch, whole = ledger.touch(record, "delete" if is_gone else "create"), snapshot(record)
