@@ -142,9 +142,9 @@ class Ledger:
         )  # fmt: skip
 
     def write(self, session: Session) -> None:
-        """Write the history; nothing when nothing tracked changed."""
+        """Write the history; nothing when nothing tracked changed and no rule looked."""
         connection = session.connection()
-        if self.rows:
+        if self.rows or self.looks:
             if self.cause == "bookkeeping":
                 raise UnsavedChangesError(
                     f"{self.flushed!r} has changes for the history; bookkeeping has none."

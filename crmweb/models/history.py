@@ -136,4 +136,4 @@ class RuleLook(Base):
     at: Mapped[datetime]
     looks: Mapped[list[Any]] = mapped_column(JSON)
 
-    __table_args__ = (Index("ix_rule_looks_at", "at"),)
+    __table_args__ = (Index("ix_rule_looks_type", "record_type", "at"),)

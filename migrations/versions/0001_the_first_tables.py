@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.Column("looks", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("change_set_id", "record_id", "trigger", "round", name=op.f("pk_rule_looks")),
     )
-    op.create_index("ix_rule_looks_at", "rule_looks", ["at"])
+    op.create_index("ix_rule_looks_type", "rule_looks", ["record_type", "at"])
 
     op.create_table(
         "throttles",

@@ -21,6 +21,7 @@ from crmweb.errors import FieldError, WorkflowExecutionError
 from crmweb.models import (
     Activity,
     Change,
+    ChangeSet,
     Deal,
     Entity,
     Notification,
@@ -769,6 +770,17 @@ def test_asking_for_rules_twice_in_one_change_keeps_one_log(session: Session, st
         4,
         2,
     ]
+
+
+def test_what_rules_did_on_request_has_a_change_set_too(session: Session, stages: Stages, ann: User) -> None:
+    rule("Tell", act("send_notification"))
+    rule("Never", conditions=[when("amount", "is_empty")])
+    deal = make_deal(stages["Lead"])
+    WorkflowService.execute_rules("Deal", "update", deal)
+    changes.commit(by=ann)
+    looked = session.scalars(select(RuleLook.change_set_id)).one()
+    assert session.get_one(ChangeSet, looked).by_user_id == ann.id
+    assert session.scalars(select(RuleRun.change_set_id)).one() == looked
 
 
 # Which rule did what stands on the timeline ----------------------------------------------------------------------
