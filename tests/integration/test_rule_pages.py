@@ -111,6 +111,14 @@ def test_the_use_bar_counts_the_last_30_days(session: Session, mareks: Browser, 
     assert "2 acted, looked at 3" in text(mareks.get(f"/rules/{chase.id}"))
 
 
+def test_what_a_rule_saw_does_not_count_as_a_look(session: Session, stages: Stages) -> None:
+    named = rule("Named", ("name", "equals", "x"))
+    deal, odd = make_deal(stages["Lead"]), f'["{named.id}", '
+    changes.commit(lambda s: setattr(s.get_one(Deal, deal.id), "name", f"{odd}!"))
+    assert session.scalars(select(RuleLook.looks)).one()[0][4].startswith('["')
+    assert rules.use(session, "Deal")[0] == {named.id: rules.Use(acted=0, looked=1)}
+
+
 def test_on_a_busy_system_only_the_newest_looks_are_counted(session: Session, stages: Stages) -> None:
     chase = rule("Chase")
     deal = make_deal(stages["Lead"])
