@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from wtforms import Form
 
-from crmweb import changes
+from crmweb import changes, ledger
 from crmweb.errors import ConflictError, FieldError, InvalidStageTransitionError, WorkflowExecutionError
 from crmweb.forms.fields import as_lines, plain
 from crmweb.models.base import Record
@@ -39,6 +39,7 @@ class RecordForm(Form):
     def __init__(self, formdata: Any = None, *, locale: str = "en", **values: Any) -> None:
         super().__init__(formdata, data=values, meta={"locale": locale})
         self.result: Any = None
+        self.failures: list[str] = []
         columns = inspect(self.model).columns
         for name, field in self._fields.items():
             kind = columns[name].type if name in columns else None
@@ -76,14 +77,22 @@ class RecordForm(Form):
             self.form_errors.append(message)
 
     def save(self, work: Callable[[Session], Any], by: Author) -> bool:
-        """Validate, then commit `work`; its result is kept in `result`. False when refused, and why is in `errors`.
+        """Validate, then commit `work`. False when refused, and why is in `errors`.
+
+        `result` keeps what `work` answers, `failures` a sentence for each rule that failed although the rest stands.
 
         Raises NotFoundError and PermissionDeniedError, which no other entry in the form could mend.
         """
         if not self.validate():
             return False
+        written: list[Any] = []
+
+        def heard(session: Session) -> Any:
+            written[:] = [ledger.of(session)]
+            return work(session)
+
         try:
-            self.result = self._commit(work, by)
+            self.result = self._commit(heard, by)
         except FieldError as wrong:
             self.blame(wrong.field, wrong.message)
         except InvalidStageTransitionError as refused:
@@ -91,6 +100,7 @@ class RecordForm(Form):
         except WorkflowExecutionError as refused:
             self.form_errors.append(f"Not saved: “{refused.rule_name}” stopped it. {refused.cause}")
         else:
+            self.failures = [run["error"] for run in written[0].runs if run["outcome"] == "failed"]
             return True
         return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from crmweb.web import entities as entity_pages
 from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.htmx import is_htmx, see_other
+from crmweb.web.outcome import saved
 
 bp = Blueprint("activities", __name__)
 Answer = Response | str | tuple[str, int]
@@ -90,7 +91,7 @@ def edit(activity_id: UUID) -> Answer:
     form.keep_for(entry.type, entry.subject)
     if request.method == "POST":
         if form.save(partial(_change, entry, person, form.write), by=person):
-            return see_other(_page_of(entry))
+            return saved(form, _page_of(entry))
         return _edit_page(form, entry, person), form.http_status
     return _edit_page(form, entry, person)
 
@@ -122,6 +123,8 @@ def complete(activity_id: UUID) -> Answer:
         finish(activity, is_done)
 
     changes.commit(work, by=person)
+    if not is_htmx():
+        return see_other(_page_of(entry))
     return _shown("Done." if is_done else "Open again.", entry.deal_id, entry.entity_id)
 
 
@@ -133,23 +136,25 @@ def _written(
 ) -> Answer:
     """Save what was written; the answer is the timeline with it, or the form with what is wrong."""
     kind = "note" if isinstance(form, NoteForm) else "task"
-    if form.save(lambda session: bool(work(session)), by=me()):
-        return _shown(f"{kind.capitalize()} added.", deal_id, entity_id)
-    return _shown("", deal_id, entity_id, **{f"{kind}_form": form})
+    if not form.save(lambda session: bool(work(session)), by=me()):
+        return _shown("", deal_id, entity_id, **{f"{kind}_form": form})
+    if not is_htmx():
+        return saved(form, _address(deal_id, entity_id))
+    return _shown(f"{kind.capitalize()} added.", deal_id, entity_id, form.failures)
 
 
-def _shown(said: str, deal_id: UUID | None, entity_id: UUID | None, **forms: RecordForm) -> Answer:
-    """The page's parts for htmx; else a way back to the page, or with a refused form the page itself."""
+def _shown(
+    said: str, deal_id: UUID | None, entity_id: UUID | None, failures: Sequence[str] = (), **forms: RecordForm
+) -> Answer:
+    """The page's parts for htmx, else the page, with the form that was refused."""
     person, status = me(), 422 if forms else 200
-    if not forms and not is_htmx():
-        return see_other(_address(deal_id, entity_id))
     if deal_id is not None:
         context, page = deal_pages.panel(deal_id, person), "deals/show.html"
     else:
         assert entity_id is not None
         context, page = entity_pages.context(entity_id, person), "entities/show.html"
     template = "activities/_written.html" if is_htmx() else page
-    return render_template(template, **{"said": said, **context, **forms}), status
+    return render_template(template, **{"said": said, "failures": failures, **context, **forms}), status
 
 
 def _change(

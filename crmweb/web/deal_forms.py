@@ -22,8 +22,9 @@ from crmweb.queries.deals import DealDetail
 from crmweb.queries.pipelines import PipelineRow
 from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
-from crmweb.web.deals import bp
-from crmweb.web.htmx import see_other
+from crmweb.web.deals import bp, panel
+from crmweb.web.htmx import is_htmx, see_other
+from crmweb.web.outcome import saved
 
 NOBODY = (None, "Nobody yet")
 
@@ -47,13 +48,13 @@ def new() -> Response | str | tuple[str, int]:
     if not form.save(work, by=person):
         return _new_page(form, offered), form.http_status
     deal_id, pipeline_id = form.result
-    return see_other(url_for("board.show", pipeline_id=pipeline_id, _anchor=f"deal-{deal_id}"))
+    return saved(form, url_for("board.show", pipeline_id=pipeline_id, _anchor=f"deal-{deal_id}"))
 
 
 @bp.route("/deals/<uuid:deal_id>/edit", methods=["GET", "POST"])
 @access("everyone")
 def edit(deal_id: UUID) -> Response | str | tuple[str, int]:
-    """Change a deal's fields. What somebody else changed meanwhile is never overwritten unasked."""
+    """Change a deal's fields, on a page or in its panel. What somebody else changed is never overwritten unasked."""
     person, deal = me(), deals.load(db.session(), deal_id)
     if not rights.may_edit_deal(person, deal.owner_id):
         raise PermissionDeniedError("Only the owner or a manager can change this deal.")
@@ -68,7 +69,11 @@ def edit(deal_id: UUID) -> Response | str | tuple[str, int]:
 
     if not form.save(work, by=person):
         return _edit_page(form, deals.load(db.session(), deal_id), person), form.http_status
-    return see_other(url_for("deals.show", deal_id=deal_id))
+    if is_htmx():
+        return render_template(
+            "deals/_edited_panel.html", heading="h2", failures=form.failures, **panel(deal_id, person)
+        )
+    return saved(form, url_for("deals.show", deal_id=deal_id))
 
 
 @bp.route("/deals/<uuid:deal_id>/deletion", methods=["GET", "POST"])
@@ -178,7 +183,8 @@ def _edit_page(form: DealForm, deal: DealDetail, person: Person) -> str:
         form.entity_name.process(None, deal.entity_name)
     whose = (deal.entity_name, form.entity_name.data)
     return render_template(
-        "deals/edit.html", deal=deal, form=form, matches=_matches(form), is_lost=deal.status == "closed_lost",
+        "deals/_panel_edit.html" if is_htmx() else "deals/edit.html",
+        deal=deal, form=form, matches=_matches(form), is_lost=deal.status == "closed_lost",
         disputes=told(form, deal.id, person, entity_id=whose), cancel_url=url_for("deals.show", deal_id=deal.id),
     )  # fmt: skip
 

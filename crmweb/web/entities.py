@@ -23,6 +23,7 @@ from crmweb.web import paging
 from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.htmx import is_htmx, see_other
+from crmweb.web.outcome import saved
 
 bp = Blueprint("entities", __name__)
 NOBODY = (None, "Nobody")
@@ -76,7 +77,7 @@ def new() -> Response | str | tuple[str, int]:
         return page()
     if not form.save(lambda session: form.add(session).id, by=person):
         return page(), form.http_status
-    return see_other(url_for(".show", entity_id=form.result))
+    return saved(form, url_for(".show", entity_id=form.result))
 
 
 @bp.route("/entities/<uuid:entity_id>/edit", methods=["GET", "POST"])
@@ -94,7 +95,7 @@ def edit(entity_id: UUID) -> Response | str | tuple[str, int]:
         return _edit_page(form, entity, person)
     if not form.save(lambda session: form.write(session, Entity.locked(session, entity_id)), by=person):
         return _edit_page(form, entities.load(db.session(), entity_id), person), form.http_status
-    return see_other(url_for(".show", entity_id=entity_id))
+    return saved(form, url_for(".show", entity_id=entity_id))
 
 
 @bp.route("/entities/<uuid:entity_id>/deletion", methods=["GET", "POST"])

@@ -19,7 +19,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented || !openDeal() || document.querySelector("dialog[open], .dragging, #panel :popover-open")) return;
   // The first Escape leaves a text that is being written, the second closes.
-  if (event.target.matches("#panel :is(input, textarea)")) panel.querySelector("#deal-name").focus();
+  if (event.target.matches("#panel :is(input, textarea, select)")) panel.querySelector("#deal-name").focus();
   else close();
 });
 
@@ -76,4 +76,9 @@ function mark() {
 }
 
 mark();
-document.addEventListener("htmx:after:swap", mark);
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  mark();
+  if (ctx.target?.id !== "deal-panel" || document.activeElement !== document.body) return;
+  // The form came in the panel's place, or the panel in the form's: one goes on at what is wrong, else at the name.
+  panel.querySelector(".conflict input, [aria-invalid], #deal-name")?.focus({ preventScroll: true });
+});

@@ -394,6 +394,40 @@ def test_a_stage_chosen_in_the_form_is_a_move(priyas: Browser, deal: Deal, stage
     assert len(steps) == 2
 
 
+def test_the_panel_gets_the_form_and_then_the_panel_back(
+    priyas: Browser, mareks: Browser, deal: Deal
+) -> None:
+    headers = {"HX-Request": "true"}
+    page = priyas.get(f"/deals/{deal.id}/edit", headers=headers)
+    assert 'id="deal-panel"' in page.text
+    assert "<html" not in page.text
+    form = read(page).form("/edit")
+    wrong = form.send(priyas, amount="-5", headers=headers)
+    assert (wrong.status_code, read(wrong).errors) == (422, {"amount": "Zero or more."})
+    form_at(mareks, f"/deals/{deal.id}/edit").send(mareks, amount="70000")
+    asked = read(wrong).form("/edit").send(priyas, amount="80000", headers=headers)
+    assert asked.status_code == 409
+    saved = read(asked).form("/edit").send(priyas, keep_amount="yours", headers=headers)
+    assert saved.status_code == 200
+    assert "€80,000" in saved.text
+    assert 'id="deal-panel"' in saved.text
+    assert "<html" not in saved.text
+
+
+def test_a_rule_that_fails_beside_a_saved_change_is_told(
+    priyas: Browser, deal: Deal, stages: dict[str, Stage]
+) -> None:
+    elsewhere = {"type": "move_to_stage", "config": {"stage_id": str(make_pipeline("Other")["Lead"].id)}}
+    make_rule("Send it away", trigger_event="update", actions=[elsewhere])
+    answer = form_at(priyas, f"/deals/{deal.id}/edit").send(priyas, name="Bigger fleet")
+    assert stored(deal).name == "Bigger fleet"
+    assert "Saved. The rule “Send it away” could not move to stage" in priyas.get(answer.location).text
+    beside = form_at(priyas, f"/deals/{deal.id}/edit").send(
+        priyas, name="Fleet", headers={"HX-Request": "true"}
+    )
+    assert "Saved. The rule “Send it away” could not move to stage" in beside.text
+
+
 def test_stages_of_other_pipelines_are_refused(priyas: Browser, deal: Deal) -> None:
     other = make_pipeline("Renewals")
     before = Contents()
