@@ -102,7 +102,7 @@ def refusal(error: Exception) -> CRMError | None:
     if not isinstance(error, IntegrityError):
         return None
     for known, (words, refuse) in REFUSALS.items():
-        if state == known or words in said:
+        if state == known if state else words in said:
             return refuse(error.orig, said)
     return None
 

@@ -50,8 +50,8 @@ def test_minus_nothing_is_nothing() -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        math.inf, -math.inf, math.nan, "Infinity", "-Infinity", "NaN", "sNaN", "-0.001", -1, "1e400", "1e999999999", 10**13,
-        "1000000000000.001", "banana", "", "12,5", "1 000", "1_000", True, False, [], {}, b"5",
+        math.inf, -math.inf, math.nan, "Infinity", "-Infinity", "NaN", "sNaN", "-0.001", -1, "1e400", "1e999999999",
+        10**13, "1000000000000.001", "banana", "", "12,5", "1 000", "1_000", True, False, [], {}, b"5",
         pytest.param(10**5000, id="huge"), pytest.param("9" * 5000, id="long"),
     ],
 )  # fmt: skip
