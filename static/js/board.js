@@ -61,8 +61,8 @@ async function send() {
          position: one.position, note: one.note, lost_reason: one.lostReason, idempotency_key: key });
   await htmx.ajax("POST", form.dataset.action.replace("{id}", deal), { source: form, swap: "none", fetch: answered });
   moves.shift();
-  const status = one.answer?.status ?? 0;
-  if (!one.told) lost(one, status);
+  if (!one.told) lost(one);
+  if (!one.answer?.ok) look();
   if (one.focus && document.activeElement === document.body) cardOf(deal)?.querySelector(".t").focus({ preventScroll: true });
   if (moves.length) send();
 }
@@ -127,12 +127,11 @@ function insert(card, list, next) {
   focused?.focus({ preventScroll: true });
 }
 
-/** No answer that could be read: the card goes back, and the same move can be tried again. */
-function lost(one, status) {
+/** No answer, or none that decides it: the card goes back, and the same move can be tried again. */
+function lost(one) {
   putBack(one);
   const notice = document.getElementById("not-saved").content.cloneNode(true);
-  notice.querySelector("[data-why]").textContent =
-    status === 0 ? (navigator.onLine ? "no answer" : "no connection") : status < 500 ? `refused (${status})` : `the server has a problem (${status})`;
+  notice.querySelector("[data-why]").textContent = one.answer ? problem(one.answer) : navigator.onLine ? "no answer" : "no connection";
   notice.querySelector("[data-again]").addEventListener("click", async (event) => {
     event.target.closest(".toast").remove();
     await look();
@@ -140,7 +139,12 @@ function lost(one, status) {
     start({ ...one, card: cardOf(one.deal), home: cardOf(one.deal) && homeOf(cardOf(one.deal)), answer: undefined, told: false });
   });
   document.getElementById("alerts").replaceChildren(notice);
-  look();
+}
+
+/** What an answer says that is none, with the name under which the server's log has it. */
+function problem({ status, headers }) {
+  const name = [status, headers.get("X-Request-ID")].filter(Boolean).join(", ");
+  return status < 500 ? `refused (${name})` : `the server has a problem (${name})`;
 }
 
 /** Ask for what changed; never while a card is on its way. */
@@ -158,7 +162,7 @@ form.addEventListener("htmx:before:response", ({ detail: { ctx } }) => {
 // A refusal first puts the card back, then its partials draw the truth over that.
 form.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
   const one = moves[0];
-  one.told = tasks.some((task) => task.type === "partial");
+  one.told = ctx.response.status < 500 && tasks.some((task) => task.type === "partial");
   if (one.told && ctx.response.status >= 400) putBack(one);
   if (one.told && ctx.response.status < 400) document.getElementById("alerts").replaceChildren();
 });

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template
 from playwright.sync_api import Page, Request, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -156,13 +156,18 @@ def test_a_rule_that_undoes_the_move_is_named_with_its_reason(
     refused(422, "Not moved: “No proposal without a visit” stopped it.")
 
 
-@pytest.mark.parametrize("body", ["", "<h1>Bad gateway</h1>"], ids=["no words", "a proxy's own page"])
+@pytest.mark.parametrize("whose", ["nobody's", "a proxy's", "our own"])
 def test_a_server_that_breaks_costs_nothing_and_the_same_move_can_be_tried_again(
-    scene: Scene, page: Page, refused: Callable[..., None], sent: list[Request], body: str
+    app: Flask, scene: Scene, page: Page, refused: Callable[..., None], sent: list[Request], whose: str
 ) -> None:
     scene.open(page)
-    page.route("**/stage", lambda route: route.fulfill(status=500, body=body), times=1)
-    refused(500, "Not saved: the server has a problem (500).", "The card is back where it was.")
+    body, headers, name = {"a proxy's": "<h1>Bad gateway</h1>"}.get(whose, ""), {}, "500"
+    if whose == "our own":
+        with app.test_request_context():
+            body = render_template("errors/_broken.html", reference="f00d")
+        headers, name = {"X-Request-ID": "f00d"}, "500, f00d"
+    page.route("**/stage", lambda route: route.fulfill(status=500, body=body, headers=headers), times=1)
+    refused(500, f"Not saved: the server has a problem ({name}).", "The card is back where it was.")
     assert pages.answered(page, lambda: try_again(page)).status == 200
     assert scene.stored("Proposal") == ["Bee", "Dog", "Eel"]
     expect(pages.refusal(page)).to_be_empty()
