@@ -83,6 +83,19 @@ def addresses(app: Flask, records: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield rule.endpoint, app.url_for(rule.endpoint, **wanted)
 
 
+def test_a_fault_would_be_found_in_light_and_in_dark(page: Page) -> None:
+    pages.sign_in_as(page)
+    page.goto("/deals")
+    page.get_by_role("heading", level=1).evaluate(
+        """heading => {
+            heading.style.color = "light-dark(#eee, #222)";
+            heading.append(document.createElement("img"));
+        }"""
+    )
+    found = [line.partition(":")[0] for line in faults(page, "deals")]
+    assert found == ["deals (light) color-contrast", "deals (light) image-alt", "deals (dark) color-contrast"]
+
+
 def test_no_page_has_a_fault(
     app: Flask, records: dict[str, Any], page: Page, new_context: Callable[..., BrowserContext]
 ) -> None:

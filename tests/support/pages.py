@@ -11,25 +11,24 @@ DEMO_PASSWORD = "pipeline-demo"
 LONG_PRESS = 320
 """Milliseconds that a finger rests on a card before it comes along; the board asks for 220."""
 
-_cookies: dict[tuple[str, str], list[dict[str, str]]] = {}
+_cookies: dict[str, list[dict[str, str]]] = {}
 
 
-def sign_in_as(page: Page, role: str = "manager", *, anew: bool = False) -> None:
-    """Sign in as the demo company's `admin`, `manager` or `rep`.
+def sign_in_as(page: Page, role: str = "manager") -> None:
+    """Sign in as the demo company's `admin`, `manager` or `rep`: once a run, then with the same session."""
+    if role not in _cookies:
+        sign_in_anew(page, role)
+        _cookies[role] = page.context.cookies()  # type: ignore[assignment]
+    page.context.add_cookies(_cookies[role])  # type: ignore[arg-type]
 
-    A person signs in once a run and comes back with the same session; `anew` makes another, for tests that end it.
-    """
+
+def sign_in_anew(page: Page, role: str = "manager") -> None:
+    """Sign in by the form; for tests that end this session."""
     page.goto("/login")
-    origin = page.evaluate("() => location.origin")
-    if (origin, role) in _cookies and not anew:
-        page.context.add_cookies(_cookies[origin, role])  # type: ignore[arg-type]
-        return
     page.get_by_label("E-mail").fill(f"{role}@example.com")
     page.get_by_label("Password").fill(DEMO_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page).not_to_have_url(re.compile("/login"))
-    if not anew:
-        _cookies[origin, role] = page.context.cookies()  # type: ignore[assignment]
 
 
 def open_board(page: Page, pipeline_id: object | None = None) -> None:
