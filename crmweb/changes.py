@@ -19,6 +19,7 @@ from crmweb import models, noting, signals, transactions, workflow
 from crmweb.errors import UnsavedChangesError, WorkflowExecutionError
 from crmweb.extensions import db
 from crmweb.ledger import TRACKED, UNTRACKED, Ledger
+from crmweb.models import guards
 from crmweb.models.base import text
 from crmweb.models.moving import LONGEST_KEY
 from crmweb.models.user import SYSTEM, Actor, Author
@@ -142,6 +143,8 @@ def _settle(session: Session, ledger: Ledger) -> None:
     session.flush()
     if ledger.cause not in ("undo", "bookkeeping"):
         workflow.run(session, ledger)
+    for record, changed in ledger.changed:
+        guards.check_dependents(session, record, changed)
     if ledger.are_rules_changed:
         workflow.raise_rules_version(session)
     ledger.write(session)

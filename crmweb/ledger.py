@@ -58,6 +58,7 @@ class Ledger:
         self.at = clock.now()
         self.rows: list[dict[str, Any]] = []
         self.touches: dict[UUID, Touch] = {}
+        self.changed: list[tuple[Record, frozenset[str]]] = []
         self.fresh: list[Record] = []
         self.events: list[Event] = []
         self.versions: dict[UUID, int] = {}

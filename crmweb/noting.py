@@ -26,7 +26,7 @@ def note(session: Session, ledger: Ledger) -> None:
     tops: dict[UUID, int] = {}
     for record in _as_added(session.new):
         if isinstance(record, TRACKED):
-            guards.check_new(session, record)
+            guards.check_links(session, record)
             if isinstance(record, Deal):
                 record.arrive(session, tops.get(record.stage_id))
                 tops[record.stage_id] = record.position
@@ -66,7 +66,9 @@ def _note_changed(session: Session, ledger: Ledger, record: Record) -> None:
     changed = changed_columns(session, record)
     if not changed:
         return
-    guards.check_changed(session, record, changed)
+    if changed.keys() & {"entity_id", "deleted_at"}:
+        guards.check_links(session, record)
+    ledger.changed.append((record, frozenset(changed)))
     if "deleted_at" in changed:
         is_gone = record.deleted_at is not None  # type: ignore[attr-defined]
         touch, whole = ledger.touch(record, "delete" if is_gone else "create"), snapshot(record)

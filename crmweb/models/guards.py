@@ -1,6 +1,7 @@
-"""What a record may not do while others depend on it, whatever road the change comes by: asked before each flush.
+"""What a record may not do while others depend on it, whatever road the change comes by.
 
-Pages ask the same earlier, on locked rows, and say it at greater length.
+Links are checked before each flush, dependents at the end of the change, when all that was to go has gone. Pages ask
+the same earlier, on locked rows, and say it at greater length.
 """
 
 from __future__ import annotations
@@ -19,17 +20,15 @@ from crmweb.models.entity import Entity
 from crmweb.models.stage import Stage
 
 
-def check_new(session: Session, record: Record) -> None:
-    """FieldError when a new record cannot be."""
-    if isinstance(record, Deal):
+def check_links(session: Session, record: Record) -> None:
+    """FieldError when a record that is about to be flushed belongs to what is not there."""
+    if isinstance(record, Deal) and record.deleted_at is None:
         _check_entity(session, record)
 
 
-def check_changed(session: Session, record: Record, changed: Collection[str]) -> None:
-    """FieldError when the fields `changed` cannot be what they are now."""
-    if isinstance(record, Deal) and "entity_id" in changed:
-        _check_entity(session, record)
-    elif isinstance(record, Entity) and "deleted_at" in changed and record.deleted_at:
+def check_dependents(session: Session, record: Record, changed: Collection[str]) -> None:
+    """FieldError when the fields `changed` of a flushed record leave others in the lurch."""
+    if isinstance(record, Entity) and "deleted_at" in changed and record.deleted_at:
         _refuse_deals(session, "entity", record.name, Deal.entity_id == record.id)
     elif isinstance(record, Stage) and "status" in changed:
         refuse_status_of_deals(session, record)

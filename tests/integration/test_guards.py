@@ -36,6 +36,14 @@ def test_an_entity_with_deals_cannot_be_deleted(stages: Stages, ann: User) -> No
     assert db.session.get_one(Entity, entity.id, populate_existing=True).deleted_at is not None
 
 
+def test_an_entity_and_its_deals_may_go_in_one_change(stages: Stages, ann: User) -> None:
+    deal = make_deal(stages["Lead"])
+    deal.entity.delete(ann)
+    deal.delete(ann)
+    changes.commit(by=ann)
+    assert fresh(deal).deleted_at is not None
+
+
 @pytest.mark.parametrize("by", ["entity", "entity_id"])
 def test_a_deal_cannot_be_made_with_an_entity_that_is_gone(by: str, stages: Stages, ann: User) -> None:
     gone = make_entity("Gone")
@@ -46,6 +54,15 @@ def test_a_deal_cannot_be_made_with_an_entity_that_is_gone(by: str, stages: Stag
     assert "not there any more" in refused("entity")
     deal = make_deal(stages["Lead"])
     setattr(deal, by, given)
+    assert "not there any more" in refused("entity")
+
+
+def test_a_deal_cannot_come_back_to_an_entity_that_is_gone(stages: Stages, ann: User) -> None:
+    deal = make_deal(stages["Lead"])
+    deal.delete(ann)
+    deal.entity.delete(ann)
+    changes.commit()
+    deal.deleted_at = None
     assert "not there any more" in refused("entity")
 
 
