@@ -107,8 +107,8 @@ class Choice(SelectField):
     def __init__(self, label: str, *, missing: str = "Choose one of these.", **settings: Any) -> None:
         said = {"invalid_value_message": missing, "invalid_choice_message": missing}
         super().__init__(label, **{"coerce": self.read, **said, **settings})
+        # Templates know selects by this name. `required` would keep browsers from sending the empty entry.
         self.type, self.missing = "SelectField", missing
-        self.flags.required = True
 
     def pre_validate(self, form: Any) -> None:
         super().pre_validate(form)

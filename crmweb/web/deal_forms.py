@@ -190,6 +190,6 @@ def _edit_page(form: DealForm, deal: DealDetail, person: Person) -> str:
 
 
 def _matches(form: DealForm) -> list[entities.Match]:
-    """Whom the name in the form may mean: asked only when there is something to choose."""
-    name = form.entity_name.data or ""
-    return entities.matches(db.session(), name[:200], form.chosen_id) if name else []
+    """Whom the name in the form may mean; before it was touched, whom it means."""
+    name = (form.entity_name.data or "")[:200] if form.entity_name.raw_data else ""
+    return entities.matches(db.session(), name, form.chosen_id) if name or form.chosen_id else []

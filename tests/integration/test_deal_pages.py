@@ -277,6 +277,12 @@ def test_only_what_changed_is_written(priyas: Browser, deal: Deal) -> None:
     assert stored(deal).version == 2
 
 
+def test_nobody_is_an_owner_that_browsers_send(priyas: Browser, deal: Deal) -> None:
+    selects = re.findall(r"<select[^>]*>", priyas.get(f"/deals/{deal.id}/edit").text)
+    assert len(selects) == 3
+    assert not any("required" in select for select in selects)
+
+
 def test_saving_an_untouched_form_changes_nothing(priyas: Browser, deal: Deal) -> None:
     before = Contents()
     assert form_at(priyas, f"/deals/{deal.id}/edit").send(priyas).status_code == 303
