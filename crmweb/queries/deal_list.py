@@ -52,11 +52,9 @@ def page(
     One statement, whatever the number of deals.
     """
     keys = select(Deal.id).where(Deal.deleted_at.is_(None)).order_by(Deal.id.desc()).limit(PAGE + 1)
-    if words := text.casefold().split():
-        keys = keys.join(Entity, Entity.id == Deal.entity_id)
-        for word in words:
-            names = Deal.name_key, Entity.name_key
-            keys = keys.where(or_(*(name.contains(word, autoescape=True) for name in names)))
+    for word in text.casefold().split():
+        named = select(Entity.id).where(Entity.name_key.contains(word, autoescape=True))
+        keys = keys.where(or_(Deal.name_key.contains(word, autoescape=True), Deal.entity_id.in_(named)))
     if owner_id is not None:
         keys = keys.where(Deal.assigned_to_id == owner_id)
     if entity_id is not None:
