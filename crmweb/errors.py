@@ -72,6 +72,15 @@ class UnsavedChangesError(CRMError):
     status = 500
 
 
+DOING = {
+    "update_field": "change the field",
+    "create_activity": "add its entry",
+    "send_notification": "notify anybody",
+    "move_to_stage": "move the deal",
+}
+"""What the action of a rule does, as a person would say it."""
+
+
 class WorkflowExecutionError(CRMError):
     """An action of a workflow rule failed. Names the rule, the action and the cause."""
 
@@ -80,4 +89,4 @@ class WorkflowExecutionError(CRMError):
         self.rule_id: Any = getattr(rule, "id", None)
         self.action = action
         self.cause = cause
-        super().__init__(f"The rule “{self.rule_name}” could not {action.replace('_', ' ')}: {cause}")
+        super().__init__(f"The rule “{self.rule_name}” could not {DOING.get(action, action)}: {cause}")

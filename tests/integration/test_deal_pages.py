@@ -427,11 +427,11 @@ def test_a_rule_that_fails_beside_a_saved_change_is_told(
     make_rule("Send it away", trigger_event="update", actions=[elsewhere])
     answer = form_at(priyas, f"/deals/{deal.id}/edit").send(priyas, name="Bigger fleet")
     assert stored(deal).name == "Bigger fleet"
-    assert "Saved. The rule “Send it away” could not move to stage" in priyas.get(answer.location).text
+    assert "Saved. The rule “Send it away” could not move the deal" in priyas.get(answer.location).text
     beside = form_at(priyas, f"/deals/{deal.id}/edit").send(
         priyas, name="Fleet", headers={"HX-Request": "true"}
     )
-    assert "Saved. The rule “Send it away” could not move to stage" in beside.text
+    assert "Saved. The rule “Send it away” could not move the deal" in beside.text
 
 
 def test_stages_of_other_pipelines_are_refused(priyas: Browser, deal: Deal) -> None:

@@ -462,7 +462,7 @@ def test_a_failing_rule_costs_nobody_a_move(
     assert subjects(session, deal_id=deal.id) == ["Say hello"]
     assert runs(session) == [("Broken", "failed"), ("Next", "acted")]
     run = session.scalars(select(RuleRun).filter_by(outcome="failed")).one()
-    assert run.error == f"The rule “Broken” could not move to stage: {WRONG_PIPELINE}"
+    assert run.error == f"The rule “Broken” could not move the deal: {WRONG_PIPELINE}"
     assert run.change_set_id is not None
     assert fresh(session, broken).failures == 1
     assert not list(session.scalars(select(Change).filter_by(field="expected_close_date")))
@@ -812,7 +812,7 @@ def test_the_timeline_says_which_rule_did_what_after_whom_and_behind_the_move_th
         (
             "rule",
             "Broken",
-            f"could not move to stage: {WRONG_PIPELINE}",
+            f"could not move the deal: {WRONG_PIPELINE}",
             after,
         ),
     ]

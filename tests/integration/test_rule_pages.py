@@ -222,7 +222,7 @@ def test_a_paused_rule_says_why_and_runs_again_when_it_is_switched_on(
         move(deal, stages["Qualified"] if fresh(session, deal).stage.name == "Lead" else stages["Lead"])
     row = rows(mareks.get("/rules"))[0]
     assert (
-        "Paused after failures in a row: it could not move to stage: Lead belongs to the pipeline Partners"
+        "Paused after failures in a row: it could not move the deal: Lead belongs to the pipeline Partners"
         in row
     )
     assert "Paused" in text(mareks.get(f"/rules/{broken.id}"))
@@ -645,7 +645,7 @@ def test_a_rules_page_lists_its_last_runs(mareks: Browser, stages: Stages, marek
     page = mareks.get(f"/rules/{greet.id}")
     assert "Fleet Added a note: Say hello After Priya Nair’s change" in text(page)
     assert f'href="/deals/{deal.id}"' in page.text
-    assert "Failed Fleet Could not move to stage: Lead belongs" in text(mareks.get(f"/rules/{broken.id}"))
+    assert "Failed Fleet Could not move the deal: Lead belongs" in text(mareks.get(f"/rules/{broken.id}"))
     changes.commit(lambda s: setattr(s.get_one(Deal, deal.id), "deleted_at", clock.now()))
     assert f'href="/deals/{deal.id}"' not in mareks.get(f"/rules/{greet.id}").text
 
