@@ -114,3 +114,35 @@ def test_ctrl_click_opens_the_deals_page_in_a_tab_of_its_own(scene: Scene, page:
         card(page, "Bee").get_by_role("link", name="Bee", exact=True).click(modifiers=["ControlOrMeta"])
     expect(tab.value).to_have_url(re.compile("/deals/"))
     expect(panel(page)).to_be_hidden()
+
+
+def test_a_note_and_a_task_stand_at_once_on_the_timeline(scene: Scene, page: Page) -> None:
+    scene.open(page)
+    open_deal(page, "Bee")
+    page.get_by_label("Note", exact=True).fill("They called back.")
+    page.get_by_role("button", name="Add note").click()
+    expect(pages.timeline(page).first).to_contain_text("They called back.")
+    expect(pages.announcement(page)).to_have_text("Note added.")
+    expect(page.get_by_label("Note", exact=True)).to_have_value("")
+    page.get_by_text("Add a task").click()
+    page.get_by_label("Task", exact=True).fill("Send a sample")
+    page.get_by_role("button", name="Add task").click()
+    expect(pages.timeline(page).first).to_contain_text("added a task: Send a sample")
+    page.get_by_role("button", name="Done: Send a sample").click()
+    expect(page.get_by_role("button", name="Open again: Send a sample")).to_be_visible()
+    expect(panel(page).get_by_role("heading", name="Bee")).to_be_visible()
+
+
+def test_deleting_the_open_deal_asks_first_and_takes_it_from_the_board(scene: Scene, page: Page) -> None:
+    scene.open(page)
+    open_deal(page, "Bee")
+    page.get_by_label("More for Bee").click()
+    page.get_by_role("button", name="Delete this deal").click()
+    page.get_by_role("dialog").get_by_role("button", name="Keep it").click()
+    scene.expect_truth(page)
+    page.get_by_label("More for Bee").click()
+    page.get_by_role("button", name="Delete this deal").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete deal").click()
+    expect(card(page, "Bee")).to_have_count(0)
+    scene.expect_truth(page)
+    assert scene.stored("Lead") == ["Ant"]

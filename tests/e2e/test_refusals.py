@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -154,6 +155,22 @@ def test_a_rule_that_undoes_the_move_is_named_with_its_reason(
     )  # fmt: skip
     scene.open(page)
     refused(422, "Not moved: “No proposal without a visit” stopped it.")
+
+
+def test_a_session_that_ended_leads_to_the_sign_in_and_back(
+    scene: Scene, page: Page, console: Console
+) -> None:
+    scene.open(page)
+    page.context.clear_cookies()
+    console.expect("401")
+    pages.drop_card(page, "Bee", "Proposal")
+    expect(page).to_have_url(re.compile("/login"))
+    assert scene.stored("Lead") == ["Ant", "Bee", "Cat"]
+    page.get_by_label("E-mail").fill("manager@example.com")
+    page.get_by_label("Password").fill(pages.DEMO_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile(f"/pipelines/{scene.pipeline_id}$"))
+    scene.expect_truth(page)
 
 
 @pytest.mark.parametrize("whose", ["nobody's", "a proxy's", "our own"])

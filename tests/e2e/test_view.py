@@ -89,3 +89,15 @@ def test_a_phone_shows_one_stage_and_the_strip_leads_to_the_others(scene: Scene,
     phone.get_by_role("button", name="Filter", exact=True).tap()
     phone.get_by_placeholder("Filter by name").fill("hill")
     expect(card(phone, "Eel")).to_have_count(0)
+
+
+def test_on_a_phone_a_tap_on_move_asks_where_to(scene: Scene, phone: Page) -> None:
+    scene.open(phone)
+    phone.get_by_role("link", name="Move Bee hive", exact=True).tap()
+    sheet = phone.get_by_role("dialog", name="Move “Bee hive”")
+    sheet.get_by_role("radio", name="Proposal").tap()
+    answer = pages.answered(phone, lambda: sheet.get_by_role("button", name="Move to Proposal").tap())
+    assert answer.status == 200
+    assert cards_in(phone, "Proposal")[0] == "Bee hive"
+    expect(phone.get_by_role("dialog")).to_have_count(0)
+    scene.expect_truth(phone)
