@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from flask import current_app
+from sqlalchemy import Connection
 from sqlalchemy.types import TypeDecorator
 
 database = current_app.extensions["migrate"].db
@@ -35,19 +38,40 @@ def print_statements() -> None:
 def migrate() -> None:
     """Bring the database up to date, or compare it with the models."""
     with database.engine.connect() as connection:
-        is_sqlite = connection.dialect.name == "sqlite"
-        dbapi: Any = connection.connection.driver_connection
-        if is_sqlite:
-            # A table is changed by copying it, and dropping the old one would delete what refers to it.
-            dbapi.execute("PRAGMA foreign_keys=OFF")
-            connection = connection.execution_options(crmweb_write=True)  # noqa: PLW2901
-        context.configure(connection=connection, render_item=render_item, **options)
-        with context.begin_transaction():
-            context.run_migrations()
-            if is_sqlite and (orphans := dbapi.execute("PRAGMA foreign_key_check").fetchall()):
-                raise RuntimeError(f"The migration would leave rows that refer to nothing: {orphans[:5]}")
-        if is_sqlite:
-            dbapi.execute("PRAGMA foreign_keys=ON")
+        if connection.dialect.name == "sqlite":
+            with without_foreign_keys(connection):
+                run(connection.execution_options(crmweb_write=True))
+        else:
+            run(connection)
+
+
+def run(connection: Connection) -> None:
+    """What was asked for, in one transaction."""
+    context.configure(connection=connection, render_item=render_item, **options)
+    with context.begin_transaction():
+        before = context.get_context().get_current_heads()
+        context.run_migrations()
+        is_changed = context.get_context().get_current_heads() != before
+        if is_changed and connection.dialect.name == "sqlite":
+            refuse_orphans(connection)
+
+
+def refuse_orphans(connection: Connection) -> None:
+    """RuntimeError when rows refer to nothing: SQLite did not watch."""
+    if orphans := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+        raise RuntimeError(f"The migration would leave rows that refer to nothing: {orphans[:5]}")
+
+
+@contextmanager
+def without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by copying it; dropping the old one would delete what refers to it."""
+    dbapi: Any = connection.connection.driver_connection
+    dbapi.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        dbapi.execute("PRAGMA foreign_keys=ON")
 
 
 if context.is_offline_mode():
