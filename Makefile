@@ -32,7 +32,7 @@ run: $(VENV)/.packages ## Start Crmweb on http://127.0.0.1:8000 (PORT, HOST, DAT
 
 ##@ Changing it
 test: $(VENV)/.browser lint ## Check the code, then run all tests (T=tests/unit: a part of them)
-	@$(BIN)/python -m pytest $(T)
+	@$(BIN)/python -m tests $(T)
 
 lint: $(VENV)/.tools ## Check style, types and templates
 	@$(BIN)/ruff check
