@@ -52,6 +52,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """What was tried on one database only was not tried; the run fails."""
     options, ran = session.config.option, session.config.stash[RAN]
     is_part = options.keyword or options.lf or session.shouldstop or session.shouldfail
+    is_part = is_part or exitstatus == pytest.ExitCode.INTERRUPTED
     if not is_part and not any("[" in argument for argument in session.config.args):
         session.config.stash[ONE_SIDED] = ran["sqlite"] ^ ran["postgresql"]
     if session.config.stash[ONE_SIDED] and exitstatus == pytest.ExitCode.OK:
