@@ -590,11 +590,11 @@ def test_the_log_names_the_version_that_looked(session: Session, stages: Stages)
 
 def test_rules_act_in_the_order_they_have_and_new_ones_come_last(session: Session, stages: Stages) -> None:
     """D42."""
-    first, second = rule("First"), rule("Second")
-    assert (first.order, second.order) == (1, 2)
-    change(first, order=3)
+    first, second, third = rule("First"), rule("Second"), rule("Third")
+    assert (first.order, second.order, third.order) == (1, 2, 3)
+    change(first, order=4)
     change(make_deal(stages["Lead"]), amount=1)
-    assert runs(session) == [("Second", "acted"), ("First", "acted")]
+    assert runs(session) == [("Second", "acted"), ("Third", "acted"), ("First", "acted")]
 
 
 def test_rules_that_are_off_paused_or_archived_do_not_look(session: Session, stages: Stages) -> None:
