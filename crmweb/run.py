@@ -70,8 +70,11 @@ def refuse_busy_port(settings: config.Settings) -> None:
 
 
 def stop_on_signals() -> None:
-    """A request to end, however it comes, is a KeyboardInterrupt, so that everything is left in order."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """A request to end, however it comes, is a KeyboardInterrupt, so that everything is left in order.
+
+    Also SIGINT: a shell starts what runs in its background with that one ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 
 

@@ -39,6 +39,17 @@ def test_from_an_empty_folder_to_a_page_and_back_and_again(start: Start, port: i
     assert (tmp_path / "crmweb.db").stat().st_ino == made.st_ino
 
 
+def test_started_where_interrupts_are_ignored_it_ends_by_one_all_the_same(start: Start) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    said_until(process, "Crmweb is at")
+    process.send_signal(signal.SIGINT)
+    assert "Stopped." in last_words(process)
+
+
 def test_a_taken_port_is_named_with_the_way_out_before_anything_is_made(
     start: Start, port: int, tmp_path: Path
 ) -> None:
