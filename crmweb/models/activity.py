@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validat
 
 from crmweb import clock
 from crmweb.errors import FieldError, NotFoundError
-from crmweb.models.base import Record, choice, moment, not_empty, one_of, text, whole
+from crmweb.models.base import Record, choice, moment, not_empty, one_of, only, text, whole
 from crmweb.models.entity import Entity
 from crmweb.models.types import as_id
 from crmweb.models.user import Author, User
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TYPES = ("note", "task", "call", "email", "event")
 AUDIT = "audit"
+OPEN_TASK = only("type = 'task' AND completed_at IS NULL AND deleted_at IS NULL")
 
 
 class Activity(Record):
@@ -59,6 +60,8 @@ class Activity(Record):
         # Whole, not only of what is not deleted: when a deal is purged, its activities are found by them.
         Index("ix_activities_deal", "deal_id", "created_at", "id"),
         Index("ix_activities_entity", "entity_id", "created_at", "id"),
+        Index("ix_activities_next_step", "deal_id", "due_at", **OPEN_TASK),
+        Index("ix_activities_to_do", "assigned_to_id", "due_at", **OPEN_TASK),
         CheckConstraint("(deal_id IS NULL) <> (entity_id IS NULL)", name="one_link"),
         CheckConstraint("kind IS NULL OR kind = 'audit'", name="kind_known"),
         one_of("type", TYPES),

@@ -24,9 +24,12 @@ NAMES = {
 }
 
 
-ALIVE: dict[str, Any] = {
-    f"{dialect}_where": sql("deleted_at IS NULL") for dialect in ("sqlite", "postgresql")
-}
+def only(condition: str) -> dict[str, Any]:
+    """Makes an index hold only the rows that meet the SQL `condition`."""
+    return {f"{dialect}_where": sql(condition) for dialect in ("sqlite", "postgresql")}
+
+
+ALIVE: dict[str, Any] = only("deleted_at IS NULL")
 """Makes an index leave out deleted records."""
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, object_sess
 from crmweb import clock, config
 from crmweb.errors import FieldError, InvalidStageTransitionError, NotFoundError
 from crmweb.models import moving
-from crmweb.models.base import ALIVE, Record, not_empty, one_of, text
+from crmweb.models.base import ALIVE, Record, not_empty, one_of, only, text
 from crmweb.models.currency import as_currency
 from crmweb.models.custom import CustomFields, custom_fields
 from crmweb.models.entity import Entity
@@ -24,6 +24,7 @@ from crmweb.models.stage import STATUSES, Stage
 from crmweb.models.types import Thousandths, as_id, as_money
 from crmweb.models.user import SYSTEM, Author, User
 
+OPEN = only("deleted_at IS NULL AND status = 'open'")
 _UNKNOWN = object()
 
 
@@ -47,6 +48,9 @@ class Deal(Record):
 
     `expected_close_date` is a day. `stage_entered_at` (UTC) is when it came into its stage. `version` rises by one with
     each change set that changes a tracked field of it. `stage` of a stored deal changes by `move_to` alone.
+
+    `last_human_activity_at` (UTC) is when a person last did something about it, `next_due_at` (UTC) when its earliest
+    open task is due. Until the day `snoozed_until` nobody is told that it is quiet, because of `snooze_reason`.
     """
 
     __tablename__ = "deals"
@@ -72,6 +76,8 @@ class Deal(Record):
     stage_entered_at: Mapped[datetime]
     last_human_activity_at: Mapped[datetime | None]
     next_due_at: Mapped[datetime | None]
+    snoozed_until: Mapped[date | None] = mapped_column(Date)
+    snooze_reason: Mapped[str | None] = mapped_column(String(300))
     deleted_at: Mapped[datetime | None]
     deleted_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
 
@@ -83,6 +89,8 @@ class Deal(Record):
     __table_args__ = (
         Index("ix_deals_board", "stage_id", "position", "id", **ALIVE),
         Index("ix_deals_owner", "assigned_to_id", "stage_id", "position", "id", **ALIVE),
+        Index("ix_deals_quiet", "stage_id", "stage_entered_at", "last_human_activity_at", "snoozed_until", **OPEN),
+        Index("ix_deals_due", "stage_id", "next_due_at", **OPEN),
         one_of("status", STATUSES),
         CheckConstraint("amount IS NULL OR (amount >= 0 AND amount <= 1000000000000000)", name="amount_range"),
         not_empty(),
@@ -220,8 +228,12 @@ class Deal(Record):
     def _lost_reason(self, _: str, value: Any) -> str | None:
         return text("lost_reason", value, most=300, required=False)
 
-    @validates("expected_close_date")
-    def _expected_close_date(self, field: str, value: Any) -> date | None:
+    @validates("snooze_reason")
+    def _snooze_reason(self, field: str, value: Any) -> str | None:
+        return text(field, value, most=300, required=False, label="The reason")
+
+    @validates("expected_close_date", "snoozed_until")
+    def _day(self, field: str, value: Any) -> date | None:
         day = value.date() if isinstance(value, datetime) else value
         if day is not None and not isinstance(day, date):
             raise FieldError(field, f"“{value}” is not a date.")

@@ -7,13 +7,17 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, CheckConstraint, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from crmweb.errors import FieldError
 from crmweb.models.base import Record, not_empty, text, whole
+
+MOST_REASONS = 30
 
 
 class Pipeline(Record):
     """A sequence of stages that deals move through. The name is unique whatever its case.
 
-    An inactive one is hidden and takes no new deals and no moves. `board_version` rises with every change that its
+    An inactive one is hidden and takes no new deals and no moves. `asks_lost_reason`: whoever loses a deal says why, in
+    own words or with one of `lost_reasons`. `board_version` rises with every change that its
     board shows.
     """
 
@@ -46,3 +50,13 @@ class Pipeline(Record):
     @validates("description")
     def _description(self, _: str, value: Any) -> str | None:
         return text("description", value, most=5000, required=False)
+
+    @validates("lost_reasons")
+    def _lost_reasons(self, field: str, value: Any) -> list[str]:
+        reasons: dict[str, str] = {}
+        for entry in value or ():
+            if reason := text(field, entry, label="A reason", required=False):
+                reasons.setdefault(reason.casefold(), reason)
+        if len(reasons) > MOST_REASONS:
+            raise FieldError(field, f"{len(reasons)} reasons; at most {MOST_REASONS} fit.")
+        return list(reasons.values())

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Float, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from crmweb.errors import FieldError
@@ -16,6 +16,9 @@ from crmweb.models.pipeline import Pipeline
 from crmweb.models.types import Thousandths
 
 STATUSES = ("open", "closed_won", "closed_lost")
+LIMIT_MODES = ("soft", "hard")
+REQUIRABLE = {"amount": "an amount", "expected_close_date": "a close date", "assigned_to": "an owner"}
+"""The fields of a deal that a stage can ask for, in words; beside them `custom_fields.<key>`."""
 COLORS = ("slate", "teal", "blue", "violet", "rose", "orange", "olive", "green", "clay")
 NOBODY = UUID(int=0)
 """Stands for "no owner" in StageTotal: NULLs would not be unique."""
@@ -26,11 +29,16 @@ class Stage(Record):
 
     `probability` is the chance to win in per cent (0–100). Name (whatever its case) and order are unique in the
     pipeline among stages that are not archived. `version` rises with anything that its column shows.
+
+    `rot_days`: a deal that nobody touched for more days is rotting; None: never. `max_deals`: how many the stage should
+    hold (`limit_mode` soft) or can hold (hard); None: any number. `required_fields` (of REQUIRABLE, or
+    `custom_fields.<key>`) must be filled before a person moves a deal in.
     """
 
     __tablename__ = "stages"
     defaults: ClassVar[dict[str, Any]] = {
         "probability": 0.0, "status": "open", "color": "slate", "is_archived": False, "version": 0,
+        "limit_mode": "soft", "required_fields": list,
     }  # fmt: skip
 
     pipeline_id: Mapped[UUID] = mapped_column(ForeignKey("pipelines.id"))
@@ -41,6 +49,10 @@ class Stage(Record):
     probability: Mapped[float] = mapped_column(Float)
     status: Mapped[str] = mapped_column(String(20))
     color: Mapped[str] = mapped_column(String(20))
+    rot_days: Mapped[int | None]
+    max_deals: Mapped[int | None]
+    limit_mode: Mapped[str] = mapped_column(String(4))
+    required_fields: Mapped[list[str]] = mapped_column(JSON)
     is_archived: Mapped[bool]
     version: Mapped[int] = mapped_column(BigInteger)
 
@@ -52,6 +64,9 @@ class Stage(Record):
         CheckConstraint("probability >= 0 AND probability <= 100", name="probability_range"),
         one_of("status", STATUSES),
         one_of("color", COLORS),
+        one_of("limit_mode", LIMIT_MODES),
+        CheckConstraint("rot_days IS NULL OR rot_days > 0", name="rot_days_range"),
+        CheckConstraint("max_deals IS NULL OR max_deals > 0", name="max_deals_range"),
         not_empty(),
     )
 
@@ -101,6 +116,29 @@ class Stage(Record):
     @validates("color")
     def _color(self, _: str, value: Any) -> str:
         return choice("color", value, COLORS)
+
+    @validates("rot_days")
+    def _rot_days(self, field: str, value: Any) -> int | None:
+        return None if value is None else whole(field, value, least=1, most=3650)
+
+    @validates("max_deals")
+    def _max_deals(self, field: str, value: Any) -> int | None:
+        return None if value is None else whole(field, value, least=1, most=1_000_000)
+
+    @validates("limit_mode")
+    def _limit_mode(self, _: str, value: Any) -> str:
+        return choice("limit_mode", value, LIMIT_MODES)
+
+    @validates("required_fields")
+    def _required_fields(self, field: str, value: Any) -> list[str]:
+        names = list(dict.fromkeys(str(name).strip() for name in value or ()))
+        for name in names:
+            key = name.removeprefix("custom_fields.")
+            if name not in REQUIRABLE and (key == name or not key or len(key) > 100):
+                raise FieldError(
+                    field, f"A stage cannot ask for “{name}”. It can ask for {', '.join(REQUIRABLE)}."
+                )
+        return names
 
 
 class StageTotal(Base):

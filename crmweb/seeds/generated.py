@@ -132,7 +132,7 @@ def _deal(
         "closed_date": None if stage.status == "open" else made,
         "lost_reason": dice.choice(REASONS) if stage.status == "closed_lost" else None,
         "position": position, "version": 1, "stage_entered_at": made, "last_human_activity_at": None,
-        "next_due_at": None, "deleted_at": None, "deleted_by_id": None,
+        "next_due_at": None, "snoozed_until": None, "snooze_reason": None, "deleted_at": None, "deleted_by_id": None,
     }  # fmt: skip
 
 

@@ -84,6 +84,7 @@ def unguarded() -> Iterator[Connection]:
         finally:
             connection.rollback()
             dbapi.execute("PRAGMA foreign_keys=ON" if is_sqlite else "SET session_replication_role = DEFAULT")
+            dbapi.commit()
 
 
 def break_for_good(*statements: Any) -> None:

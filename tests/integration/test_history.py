@@ -65,6 +65,8 @@ def test_a_creation_is_one_change_with_the_whole_record(stages: Stages, priya: U
         "closed_date": None,
         "status": "open",
         "lost_reason": None,
+        "snoozed_until": None,
+        "snooze_reason": None,
         "custom_fields": {"seats": 12, "vip": True, "plan": "gold", "rate": 0.25, "code": None},
         "stage_entered_at": "2026-03-02T12:00:00+00:00",
         "deleted_at": None,
