@@ -224,12 +224,8 @@ class Deal(Record):
     def _currency(self, _: str, value: Any) -> str:
         return as_currency(value)
 
-    @validates("lost_reason")
-    def _lost_reason(self, _: str, value: Any) -> str | None:
-        return text("lost_reason", value, most=300, required=False)
-
-    @validates("snooze_reason")
-    def _snooze_reason(self, field: str, value: Any) -> str | None:
+    @validates("lost_reason", "snooze_reason")
+    def _reason(self, field: str, value: Any) -> str | None:
         return text(field, value, most=300, required=False, label="The reason")
 
     @validates("expected_close_date", "snoozed_until")

@@ -18,6 +18,7 @@ from crmweb.web import (
     errors,
     filters,
     health,
+    moves,
     navigation,
     notifications,
     people,
@@ -29,7 +30,7 @@ from crmweb.web import (
 
 PARTS = (security, errors, assets, filters, cards, navigation)
 PAGES = (account, activities, auth, board, deals, entities, health, notifications, people, pipelines, rules)
-MORE_OF = {deals: (deal_forms, deal_list), pipelines: (stages,)}
+MORE_OF = {deals: (deal_forms, deal_list, moves), pipelines: (stages,)}
 """Modules that add routes to another one's blueprint."""
 
 

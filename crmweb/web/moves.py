@@ -1,0 +1,119 @@
+"""The drop of a card: one request moves the deal, and the answer draws the columns as the database has them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from babel.numbers import get_currency_name
+from flask import redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from crmweb import changes, clock, ledger, rights
+from crmweb.errors import ConflictError, CRMError, PermissionDeniedError, WorkflowExecutionError
+from crmweb.extensions import db
+from crmweb.forms.moves import MoveForm
+from crmweb.models import Deal
+from crmweb.queries import deals
+from crmweb.queries.board import Board, Money
+from crmweb.queries.deals import DealDetail
+from crmweb.web import board as board_page
+from crmweb.web import filters
+from crmweb.web.access import Person, access, me
+from crmweb.web.deals import bp, move_form
+from crmweb.web.htmx import is_htmx
+
+
+@bp.post("/deals/<uuid:deal_id>/stage")
+@access("everyone")
+def stage(deal_id: UUID) -> Response | tuple[str, int] | str:
+    """A card was dropped, or the move form sent: move the deal, answer with the columns as they are now."""
+    person, seen = me(), deals.load(db.session(), deal_id)
+    form = MoveForm(request.form)
+    heard: dict[str, Any] = {}
+
+    def work(session: Session) -> Any:
+        deal = Deal.locked(session, deal_id)
+        heard.update(ledger=ledger.of(session), deal=deal)
+        rights.require_edit_deal(person, deal)
+        return deal.move_to(by=person, **wanted)
+
+    try:
+        if not rights.may_edit_deal(person, seen.owner_id):
+            raise PermissionDeniedError("Only the owner or a manager can move this deal.")
+        wanted = form.request()
+        move = changes.commit(work, by=person, key=wanted["key"])
+    except CRMError as refusal:
+        return _refused(seen, form, refusal, person)
+    if not is_htmx():
+        return redirect(_card_url(seen), code=303)
+    touched = {move.old_stage_id, move.new_stage_id, heard["deal"].stage_id}
+    shown, runs = board_page.shown(seen.pipeline_id, person, touched), heard["ledger"].runs
+    said = _said(shown["board"], deal_id, person, runs)
+    return render_template("board/_moved.html", message=said, failures=_failures(runs), **shown)
+
+
+def _refused(seen: DealDetail, form: MoveForm, refusal: CRMError, person: Person) -> tuple[str, int]:
+    """The true columns and the reason; without scripts the move form and the reason."""
+    fact, meaning = _words(refusal, person)
+    deal = deals.load(db.session(), seen.id)
+    if not is_htmx():
+        typed = {"chosen": form.stage_id.data, "note": form.note.data, "lost_reason": form.lost_reason.data}
+        return move_form(deal, f"{fact} {meaning}".strip(), **typed), refusal.status
+    touched = {seen.stage_id, deal.stage_id, form.from_stage_id.data, form.stage_id.data}
+    answer = render_template(
+        "board/_refused.html", message=fact, meaning=meaning, deal_url=url_for("deals.show", deal_id=deal.id),
+        **board_page.shown(seen.pipeline_id, person, touched),
+    )  # fmt: skip
+    return answer, refusal.status
+
+
+def _words(refusal: CRMError, person: Person) -> tuple[str, str]:
+    """What is so, and what it means for the person's move."""
+    if isinstance(refusal, ConflictError) and refusal.who and refusal.at:
+        when = filters.ago(refusal.at, clock.now(), person.timezone, person.locale)
+        return (
+            f"{refusal.who} moved this deal to {refusal.where} {when}.",
+            "Your move was not made. The board now shows where it really is.",
+        )
+    if isinstance(refusal, ConflictError):
+        return (
+            f"This deal is in {refusal.where} by now.",
+            "Your move was not made. The board now shows where it really is.",
+        )
+    if isinstance(refusal, WorkflowExecutionError):
+        return f"Not moved: “{refusal.rule_name}” stopped it.", str(refusal.cause)
+    return str(refusal), ""
+
+
+def _said(board: Board, deal_id: UUID, person: Person, runs: Any) -> str:
+    """What a screen reader hears of a move: the deal, its stage, its place, the stage's total."""
+    for column in board.columns:
+        for place, card in enumerate(column.cards, 1):
+            if card.id == deal_id:
+                sums = " and ".join(_spoken(money, person.locale) for money in column.totals)
+                total = f" Total {sums}." if sums else ""
+                acted = sum(run["outcome"] == "acted" for run in runs)
+                rules = f" {acted} rule{'s' if acted > 1 else ''} acted." if acted else ""
+                return (
+                    f"{card.name} moved to {column.name}, position {place} of {column.count}.{total}{rules}"
+                )
+    return "Moved. The deal is not among the cards shown."
+
+
+def _spoken(money: Money, locale: str) -> str:
+    """A sum as it is read out: "1,382,000 euros"."""
+    return f"{filters.number(money.amount, locale)} {get_currency_name(money.currency, money.amount, locale='en')}"
+
+
+def _failures(runs: Any) -> list[str]:
+    """A sentence for each rule that did not run although the move stands."""
+    return [run["error"] for run in runs if run["outcome"] == "failed"]
+
+
+def _card_url(deal: DealDetail) -> str:
+    """The board at the card, under the view that the form came from."""
+    query = request.form.get("view", "").lstrip("?")[:500]
+    url = url_for("board.show", pipeline_id=deal.pipeline_id)
+    return f"{url}{'?' if query else ''}{query}#deal-{deal.id}"
