@@ -153,11 +153,30 @@ def _compress_page(response: Response) -> Response:
     if response.mimetype != "text/html" or response.is_streamed or response.direct_passthrough:
         return response
     response.vary.add("Accept-Encoding")
-    if _takes("gzip") and (response.content_length or 0) > 1024 and not response.content_encoding:
-        # A name of random length in gzip's header hides how well a secret in the page was compressed (BREACH).
-        packed = io.BytesIO()
-        with gzip.GzipFile(secrets.token_hex(secrets.randbelow(50)), "wb", 7, packed, mtime=0) as pipe:
-            pipe.write(response.get_data())
-        response.set_data(packed.getvalue())
-        response.headers["Content-Encoding"] = "gzip"
+    if (response.content_length or 0) <= 1024 or response.content_encoding:
+        return response
+    best = max(("br", "gzip"), key=request.accept_encodings.quality)
+    if _takes(best):
+        # A word of random length that readers skip hides how well a secret in the page was compressed (BREACH).
+        skipped = secrets.token_hex(1 + secrets.randbelow(49))
+        pack = _with_brotli if best == "br" else _with_gzip
+        response.set_data(pack(response.get_data(), skipped))
+        response.headers["Content-Encoding"] = best
     return response
+
+
+def _with_brotli(body: bytes, skipped: str) -> bytes:
+    """The page, an eighth smaller than with gzip at the same cost; `skipped` (1 to 256 signs) is a metadata block."""
+    packer = brotli.Compressor(quality=5)
+    page = packer.process(body) + packer.flush()
+    # Its head (RFC 7932, 9.2): not the last block, no data, one byte with the length less one.
+    head = (0b010110 | (len(skipped) - 1) << 6).to_bytes(2, "little")
+    return bytes(page + head + skipped.encode() + packer.finish())
+
+
+def _with_gzip(body: bytes, skipped: str) -> bytes:
+    """The page; `skipped` is the file's name in its header."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(skipped, "wb", 7, packed, mtime=0) as pipe:
+        pipe.write(body)
+    return packed.getvalue()

@@ -151,20 +151,25 @@ def test_a_page_is_compressed_when_it_is_large_and_the_browser_takes_it(
 ) -> None:
     app.add_url_rule("/large", "large", lambda: "<p>deal</p>" * 500)
     app.add_url_rule("/small", "small", lambda: "<p>deal</p>")
-    packed = client.get("/large", headers={"Accept-Encoding": "gzip, deflate"})
-    assert packed.headers["Content-Encoding"] == "gzip"
-    assert packed.headers["Content-Length"] == str(len(packed.data)) != str(11 * 500)
-    assert gzip.decompress(packed.data) == client.get("/large").data
+    for wish, coding, unpack in (
+        ("gzip, deflate, br, zstd", "br", brotli.decompress),
+        ("gzip, deflate", "gzip", gzip.decompress),
+    ):
+        packed = client.get("/large", headers={"Accept-Encoding": wish})
+        assert packed.headers["Content-Encoding"] == coding
+        assert packed.headers["Content-Length"] == str(len(packed.data)) != str(11 * 500)
+        assert unpack(packed.data) == client.get("/large").data
     small = client.get("/small", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in small.headers
     assert small.headers["Vary"] == "Accept-Encoding"
 
 
+@pytest.mark.parametrize("coding", ["br", "gzip"])
 def test_the_length_of_a_compressed_page_tells_nothing_about_a_secret_in_it(
-    app: Flask, client: FlaskClient
+    app: Flask, client: FlaskClient, coding: str
 ) -> None:
     app.add_url_rule("/page", "page", lambda: "<p>deal</p>" * 500)
-    lengths = {len(client.get("/page", headers={"Accept-Encoding": "gzip"}).data) for _ in range(30)}
+    lengths = {len(client.get("/page", headers={"Accept-Encoding": coding}).data) for _ in range(30)}
     assert len(lengths) > 5
 
 
