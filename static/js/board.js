@@ -2,10 +2,14 @@
 // form is filled in and sent, and the answer draws the columns as the database has them. Sums are never guessed here.
 const form = document.getElementById("move-form");
 const live = document.getElementById("live");
+const alerts = document.getElementById("alerts");
 const FIRST = 25; // cards that a lane shows without being asked for more
 
 /** Moves under way, oldest first; only the first one has been sent. */
 const moves = [];
+/** Moves that nobody knows the fate of, and the notice that tells of them. */
+let unsaved = [];
+let notice = null;
 let dragging = false;
 let letGo = () => {}; // what waits for the end of a drag
 
@@ -62,6 +66,7 @@ async function send() {
   await htmx.ajax("POST", form.dataset.action.replace("{id}", deal), { source: form, swap: "none", fetch: answered });
   moves.shift();
   if (!one.told) lost(one);
+  else if (unsaved.length) alerts.append(notice);
   if (!one.answer?.ok) look();
   if (one.focus && document.activeElement === document.body) cardOf(deal)?.querySelector(".t").focus({ preventScroll: true });
   if (moves.length) send();
@@ -130,16 +135,28 @@ function insert(card, list, next) {
 /** No answer, or none that decides it: the card goes back, and the same move can be tried again. */
 function lost(one) {
   putBack(one);
-  const notice = document.getElementById("not-saved").content.cloneNode(true);
+  unsaved = [...others(one), one];
+  notice?.remove();
+  notice = document.getElementById("not-saved").content.firstElementChild.cloneNode(true);
   notice.querySelector("[data-why]").textContent = one.answer ? problem(one.answer) : navigator.onLine ? "no answer" : "no connection";
-  notice.querySelector("[data-again]").addEventListener("click", async (event) => {
-    event.target.closest(".toast").remove();
-    await look();
-    // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
-    start({ ...one, card: cardOf(one.deal), home: cardOf(one.deal) && homeOf(cardOf(one.deal)), answer: undefined, told: false });
-  });
-  document.getElementById("alerts").replaceChildren(notice);
+  if (unsaved.length > 1) notice.querySelector("p").textContent = `${unsaved.length} cards are back where they were.`;
+  notice.querySelector("[data-again]").addEventListener("click", tryAgain);
+  alerts.append(notice);
 }
+
+async function tryAgain() {
+  const again = unsaved;
+  notice.remove();
+  await look();
+  for (const one of again) {
+    const card = cardOf(one.deal);
+    // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
+    start({ ...one, card, home: card && homeOf(card), answer: undefined, told: false });
+  }
+}
+
+/** The unsaved moves of other deals; none once their notice was put away. */
+const others = ({ deal }) => (notice?.isConnected ? unsaved.filter((one) => one.deal !== deal) : []);
 
 /** What an answer says that is none, with the name under which the server's log has it. */
 function problem({ status, headers }) {
@@ -163,8 +180,10 @@ form.addEventListener("htmx:before:response", ({ detail: { ctx } }) => {
 form.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
   const one = moves[0];
   one.told = ctx.response.status < 500 && tasks.some((task) => task.type === "partial");
-  if (one.told && ctx.response.status >= 400) putBack(one);
-  if (one.told && ctx.response.status < 400) document.getElementById("alerts").replaceChildren();
+  if (!one.told) return;
+  unsaved = others(one);
+  if (ctx.response.status >= 400) putBack(one);
+  else alerts.replaceChildren();
 });
 
 // Cards of moves that still wait keep the place they were given.

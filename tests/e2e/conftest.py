@@ -1,4 +1,7 @@
-"""One real server and one real browser for the whole run. Tests share both, so each takes a deal of its own."""
+"""One real server and one real browser for the whole run. Tests share both, so each takes a deal of its own.
+
+The server keeps its data in SQLite; tests marked `both_databases` run a second time on a server with PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from crmweb import config, create_app
 from crmweb.extensions import db
-from tests.support import chromium, starting
+from tests.support import chromium, databases, pages, starting
 from tests.support.console import Console
-from tests.support.server import Server, free_port, running_server
+from tests.support.server import Server, free_port, running_beside, running_server
 
 FLAGS = (
     "--disable-background-networking",
@@ -34,11 +37,42 @@ DESKTOP: dict[str, Any] = {
 expect.set_options(timeout=10_000)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_databases: the test runs on SQLite and on PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    kinds, names = ("sqlite",), [pytest.HIDDEN_PARAM]
+    if metafunc.definition.get_closest_marker("both_databases"):
+        kinds = names = databases.KINDS
+    # Every browser test has it: the address of the pages is its address.
+    metafunc.parametrize("server", kinds, indirect=True, ids=names, scope="session")
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The run's one server, with the demo company in it."""
-    with running_server(tmp_path_factory.mktemp("server")) as server:
+def postgres() -> Iterator[databases.Postgres]:
+    """The run's one PostgreSQL server."""
+    with databases.running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The run's one server on each kind of database, with the demo company in it."""
+    url = ""
+    if request.param == "postgresql":
+        cluster: databases.Postgres = request.getfixturevalue("postgres")
+        url = cluster.url(cluster.create())
+    pages.forget_sign_ins()
+    with running_server(tmp_path_factory.mktemp("server"), url) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def beside(server: Server) -> Iterator[Server]:
+    """A second server on the same database: other processes, another port."""
+    with running_beside(server) as beside:
+        yield beside
 
 
 @pytest.fixture(scope="session")

@@ -28,10 +28,10 @@ class Scene:
         """Deals of `owner` in a stage, the first name on top."""
         return [make_deal(self.stages[stage], name, owner=owner, **fields) for name in reversed(names)][::-1]
 
-    def open(self, page: Page, role: str = "manager") -> Page:
-        """Sign in and open this board."""
+    def open(self, page: Page, role: str = "manager", server: str = "") -> Page:
+        """Sign in and open this board; on another server when its address is given."""
         sign_in_as(page, role)
-        open_board(page, self.pipeline_id)
+        open_board(page, self.pipeline_id, server)
         return page
 
     def expect_truth(self, page: Page) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask, render_template
 from playwright.sync_api import Page, Request, expect
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from crmweb import changes, clock
@@ -19,6 +20,9 @@ from tests.e2e.scene import Scene, demo_person, make_scene, move_behind
 from tests.support import pages
 from tests.support.console import Console
 from tests.support.factories import make_pipeline, make_rule, save
+from tests.support.server import Server
+
+pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
@@ -68,6 +72,15 @@ def change(deal: Deal, **fields: object) -> None:
 
     deal_id = deal.id
     changes.commit(work, by=demo_person("admin"))
+
+
+@contextmanager
+def kept_waiting(deal: Deal) -> Iterator[None]:
+    """Inside, whoever wants to write to the deal waits."""
+    with db.engine.connect() as other:
+        other.execute(update(Deal).where(Deal.id == deal.id).values(position=Deal.position))
+        yield
+        other.rollback()
 
 
 def try_again(page: Page) -> None:
@@ -227,6 +240,59 @@ def test_a_move_whose_answer_got_lost_is_made_once(
     assert len(keys_of(sent)) == 1
     kept = select(func.count()).where(MoveKey.deal_id == scene.deal("Bee").id)
     assert db.session.scalar(kept) == 1
+
+
+def test_a_server_that_dies_with_a_move_in_its_hands_costs_nothing(
+    scene: Scene, page: Page, console: Console, sent: list[Request], server: Server
+) -> None:
+    scene.open(page)
+    console.expect("net::ERR_")
+    console.expect("Failed to fetch")
+    with kept_waiting(scene.deal("Bee")):
+        pages.drop_card(page, "Bee", "Proposal", above="Eel")
+        server.kill_who_answers()
+        expect_refusal(scene, page, "Not saved: no answer.", "The card is back where it was.")
+    assert pages.answered(page, lambda: try_again(page)).status == 200
+    assert scene.stored("Proposal") == ["Dog", "Bee", "Eel"]
+    scene.expect_truth(page)
+    assert scene.notes("Bee") == ["Deal moved: Lead → Proposal"]
+    assert len(keys_of(sent)) == 1
+
+
+def test_a_move_that_was_lost_and_overtaken_is_a_conflict_when_tried_again(
+    scene: Scene, page: Page, console: Console
+) -> None:
+    scene.open(page)
+    console.expect("ERR_FAILED")
+    console.expect("Failed to fetch")
+    page.route("**/stage", lambda route: route.abort(), times=1)
+    pages.drop_card(page, "Bee", "Proposal")
+    expect_refusal(scene, page, "Not saved: no answer.")
+    move_behind(scene.deal("Bee"), scene.stages["Closed Won"], demo_person("admin"))
+    console.expect("409")
+    assert pages.answered(page, lambda: try_again(page)).status == 409
+    expect_refusal(scene, page, f"{demo_person('admin').name} moved this deal to Closed Won")
+    assert pages.cards_in(page, "Closed Won") == ["Bee"]
+
+
+def test_moves_that_were_lost_together_are_tried_again_together(
+    scene: Scene, page: Page, console: Console, sent: list[Request]
+) -> None:
+    scene.open(page)
+    console.expect("ERR_FAILED")
+    console.expect("Failed to fetch")
+    page.route("**/stage", lambda route: route.abort(), times=2)
+    for deal in ("Ant", "Bee"):
+        pages.drop_card(page, deal, "Proposal")
+    expect_refusal(scene, page, "Not saved: no answer.", "2 cards are back where they were.")
+    pages.drag_card(page, "Cat", "Qualified")
+    expect(pages.refusal(page)).to_contain_text("Not saved: no answer.")
+    with page.expect_response(lambda response: response.url.endswith("/stage")):
+        pages.answered(page, lambda: try_again(page))
+    expect(pages.refusal(page)).to_be_empty()
+    assert sorted(scene.stored("Proposal")) == ["Ant", "Bee", "Dog", "Eel"]
+    scene.expect_truth(page)
+    assert len(keys_of(sent)) == 3
 
 
 def test_a_server_that_stays_silent_is_waited_for_ten_seconds(

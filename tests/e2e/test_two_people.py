@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -14,8 +15,11 @@ from crmweb.models import Stage, arranging
 from tests.e2e.scene import Scene, demo_person, make_scene, move_behind
 from tests.support import pages
 from tests.support.console import Console
+from tests.support.factories import make_rule
 from tests.support.pages import card, cards_in, column
+from tests.support.server import Server
 
+pytestmark = pytest.mark.both_databases
 SOON = 3_000
 """Milliseconds in which others' changes are seen."""
 
@@ -33,6 +37,15 @@ def link_in(page: Page, stage: str, deal: str) -> Locator:
     return column(page, stage).get_by_role("link", name=deal, exact=True)
 
 
+def move_on(scene: Scene, stage: str, further: str) -> None:
+    """A rule takes deals that come into a stage on to a further one."""
+    make_rule(
+        "Straight on", trigger_event="update",
+        conditions=[{"field": "stage", "operator": "equals", "value": str(scene.stages[stage].id)}],
+        actions=[{"type": "move_to_stage", "config": {"stage_id": str(scene.stages[further].id)}}],
+    )  # fmt: skip
+
+
 def test_the_other_person_sees_a_move_within_three_seconds(
     scene: Scene, page: Page, new_context: Callable[..., BrowserContext]
 ) -> None:
@@ -44,20 +57,56 @@ def test_the_other_person_sees_a_move_within_three_seconds(
     expect(pages.announcement(page)).to_be_empty()
 
 
-def test_two_people_who_move_one_card_end_with_the_same_board(
-    scene: Scene, page: Page, new_context: Callable[..., BrowserContext], console: Console
+def test_two_people_at_two_servers_who_move_one_card_end_with_the_same_board(
+    scene: Scene, page: Page, new_context: Callable[..., BrowserContext], console: Console, beside: Server
 ) -> None:
-    other = scene.open(new_context().new_page(), "admin")
+    other = scene.open(new_context().new_page(), "admin", beside.url)
     scene.open(page)
+    assert other.url.startswith(beside.url)
+    assert not page.url.startswith(beside.url)
     pages.pause_live(page)
     pages.move_by_dialog(other, "Fish 2", "Proposal")
     console.expect("409")
     assert pages.drag_card(page, "Fish 2", "Negotiation").status == 409
-    expect(pages.refusal(page)).to_contain_text(f"{demo_person('admin').name} moved this deal to Proposal")
+    expect(pages.refusal(page)).to_contain_text(
+        re.compile(rf"{demo_person('admin').name} moved this deal to Proposal (\d+ s ago|at \d\d:\d\d)\.")
+    )
+    expect(pages.refusal(page)).to_contain_text(
+        "Your move was not made. The board now shows where it really is."
+    )
     page.unroute_all()
     for each in (page, other):
         scene.expect_truth(each)
     assert scene.notes("Fish 2") == ["Deal moved: Lead → Proposal"]
+
+
+def test_a_rule_that_was_faster_is_named_with_the_person_it_followed(
+    scene: Scene, page: Page, console: Console
+) -> None:
+    move_on(scene, "Proposal", "Negotiation")
+    scene.open(page)
+    pages.pause_live(page)
+    move_behind(scene.deal("Fish 2"), scene.stages["Proposal"], demo_person("admin"))
+    console.expect("409")
+    assert pages.drag_card(page, "Fish 2", "Qualified").status == 409
+    expect(pages.refusal(page)).to_contain_text(
+        f"Rule “Straight on”, after {demo_person('admin').name}’s change moved this deal to Negotiation"
+    )
+    scene.expect_truth(page)
+
+
+def test_nobody_is_in_conflict_with_their_own_hands_or_with_the_rules_that_follow_them(
+    scene: Scene, page: Page
+) -> None:
+    move_on(scene, "Qualified", "Proposal")
+    scene.open(page)
+    pages.pause_live(page)
+    elsewhere = scene.open(page.context.new_page())
+    pages.move_by_keyboard(elsewhere, "Fish 2", "Shift+ArrowRight")
+    assert cards_in(elsewhere, "Proposal") == ["Fish 2", "Dog"]
+    assert pages.drag_card(page, "Fish 2", "Negotiation").status == 200
+    assert cards_in(page, "Negotiation") == ["Fish 2", "Newt"]
+    scene.expect_truth(page)
 
 
 def test_a_change_from_outside_keeps_focus_and_scroll(scene: Scene, page: Page) -> None:

@@ -22,6 +22,11 @@ def sign_in_as(page: Page, role: str = "manager") -> None:
     page.context.add_cookies(_cookies[role])  # type: ignore[arg-type]
 
 
+def forget_sign_ins() -> None:
+    """Another server knows nothing of them."""
+    _cookies.clear()
+
+
 def sign_in_anew(page: Page, role: str = "manager") -> None:
     """Sign in by the form; for tests that end this session."""
     page.goto("/login")
@@ -31,9 +36,9 @@ def sign_in_anew(page: Page, role: str = "manager") -> None:
     expect(page).not_to_have_url(re.compile("/login"))
 
 
-def open_board(page: Page, pipeline_id: object | None = None) -> None:
-    """Open the board of a pipeline, or the one seen last."""
-    page.goto(f"/pipelines/{pipeline_id}" if pipeline_id else "/")
+def open_board(page: Page, pipeline_id: object | None = None, server: str = "") -> None:
+    """Open the board of a pipeline, or the one seen last; on the run's server, or on the one whose address is given."""
+    page.goto(f"{server}/pipelines/{pipeline_id}" if pipeline_id else f"{server}/")
     expect(page.get_by_role("region").first).to_be_visible()
 
 

@@ -1,4 +1,4 @@
-"""The product as a stranger runs it: gunicorn with two processes, the demo company, a database file of its own."""
+"""The product as a stranger runs it: gunicorn with two processes, the demo company, a database of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
+import psutil
+
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE = 30.0
 """Seconds that the server has to start, and to stop."""
@@ -20,47 +22,80 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Server:
-    """A running Crmweb."""
+    """A running Crmweb. `pid` is gunicorn's own process, whose children answer."""
 
     url: str
     folder: Path
     database_url: str
     log: Path
+    pid: int
+
+    def kill_who_answers(self) -> None:
+        """End, without a chance to say goodbye, the process that has a request in its hands; waits until one has."""
+        port = int(self.url.rpartition(":")[2])
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for worker in psutil.Process(self.pid).children():
+                talks = worker.net_connections("tcp")
+                if any(talk.status == psutil.CONN_ESTABLISHED and talk.laddr.port == port for talk in talks):
+                    worker.kill()
+                    return
+            time.sleep(0.01)
+        raise AssertionError("No process had a request in its hands.")
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[Server]:
-    """Inside, Crmweb with its demo company answers on a free port; all its files are in `folder`."""
-    port = free_port()
-    server = Server(
-        f"http://127.0.0.1:{port}", folder, f"sqlite:///{folder / 'crmweb.db'}", folder / "server.log"
-    )
-    environment = {
-        **os.environ,
-        "DATABASE_URL": server.database_url,
-        "SECRET_KEY": "a key for tests alone",
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-        "WEB_CONCURRENCY": "2",
-        "CRMWEB_INSTANCE": str(folder),
-        "CRMWEB_SQLITE_SYNCHRONOUS": "NORMAL",
-    }
+def running_server(folder: Path, database_url: str = "") -> Iterator[Server]:
+    """Inside, Crmweb with its demo company answers on a free port; all its files are in `folder`.
+
+    It keeps its data in an SQLite file there, or in the empty database that `database_url` names.
+    """
+    database_url = database_url or f"sqlite:///{folder / 'crmweb.db'}"
+    environment = _environment(folder, database_url)
     for command in (("db", "upgrade"), ("seed", "--demo")):
         flask = [sys.executable, "-m", "flask", "--app", "crmweb", *command]
         done = subprocess.run(
             flask, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"flask {' '.join(command)} failed:\n{done.stdout}{done.stderr}"
+    with _serving(folder, database_url, folder / "server.log") as server:
+        yield server
+
+
+@contextmanager
+def running_beside(server: Server) -> Iterator[Server]:
+    """Inside, a second Crmweb answers on a port of its own, on the same database, as on another machine."""
+    with _serving(server.folder, server.database_url, server.folder / "beside.log") as beside:
+        yield beside
+
+
+@contextmanager
+def _serving(folder: Path, database_url: str, log: Path) -> Iterator[Server]:
+    port = free_port()
+    environment = {**_environment(folder, database_url), "PORT": str(port)}
     gunicorn = [sys.executable, "-m", "gunicorn", "crmweb:create_app()"]
-    with server.log.open("w") as log:
-        process = subprocess.Popen(gunicorn, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
+    with log.open("w") as written:
+        process = subprocess.Popen(gunicorn, cwd=CHECKOUT, env=environment, stdout=written, stderr=written)
+    server = Server(f"http://127.0.0.1:{port}", folder, database_url, log, process.pid)
     try:
         _await_answer(server, port, process)
         yield server
     finally:
         process.terminate()
         process.wait(PATIENCE)
-    assert "Traceback" not in server.log.read_text(), f"The server met an error:\n{server.log.read_text()}"
+    assert "Traceback" not in log.read_text(), f"The server met an error:\n{log.read_text()}"
+
+
+def _environment(folder: Path, database_url: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "a key for tests alone",
+        "HOST": "127.0.0.1",
+        "WEB_CONCURRENCY": "2",
+        "CRMWEB_INSTANCE": str(folder),
+        "CRMWEB_SQLITE_SYNCHRONOUS": "NORMAL",
+    }
 
 
 def free_port() -> int:
