@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from crmweb import config
@@ -25,7 +25,17 @@ def now() -> datetime:
 
 def today() -> date:
     """The company's present day, in `CRMWEB_TIMEZONE`."""
-    return now().astimezone(ZoneInfo(config.settings.timezone)).date()
+    return day_of(now())
+
+
+def day_of(moment: datetime) -> date:
+    """The company's day that a moment belongs to."""
+    return moment.astimezone(ZoneInfo(config.settings.timezone)).date()
+
+
+def start_of(day: date) -> datetime:
+    """The moment (UTC) at which the company's `day` begins: whatever is before it belongs to an earlier day."""
+    return datetime.combine(day, time(0), ZoneInfo(config.settings.timezone)).astimezone(UTC)
 
 
 @contextmanager

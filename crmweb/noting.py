@@ -5,6 +5,7 @@ What follows from being noted is set here, too: a deal's version, who signs an a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,9 @@ from crmweb.ledger import WHOLE, Ledger, rule_label
 from crmweb.models import TRACKED, Activity, Deal, Record, StageChange, guards
 from crmweb.models.snapshot import changed_columns, encode, snapshot
 from crmweb.signals import CRMLifecycleEvent, Event
+
+SNOOZE = frozenset({"snoozed_until", "snooze_reason"})
+"""Fields of a deal whose change is no sign of life: whoever lets it sleep does nothing about it."""
 
 
 def note(session: Session, ledger: Ledger) -> None:
@@ -57,7 +61,9 @@ def _note_new(ledger: Ledger, record: Record) -> None:
     elif isinstance(record, Activity):
         record.arrive()
         _sign(ledger, record)
-        if ledger.is_human and record.deal_id and not record.is_audit:
+        # To plan is not to act: a task counts once it is done.
+        is_act = not record.is_audit and (record.type != "task" or record.is_completed)
+        if ledger.is_human and record.deal_id and is_act:
             ledger.active_deals.add(record.deal_id)
     ledger.add(record, WHOLE, None, snapshot(record))
 
@@ -81,23 +87,23 @@ def _note_changed(session: Session, ledger: Ledger, record: Record) -> None:
         if name != "deleted_at":
             ledger.add(record, name, encode(old), encode(new))
     if isinstance(record, Deal):
-        _note_deal(ledger, record)
+        _note_deal(ledger, record, changed.keys())
     elif isinstance(record, Activity):
-        _note_activity(ledger, record)
+        _note_activity(ledger, record, changed.keys())
 
 
-def _note_deal(ledger: Ledger, deal: Deal) -> None:
+def _note_deal(ledger: Ledger, deal: Deal, changed: Collection[str]) -> None:
     if deal.id not in ledger.versions:
         deal.version += 1
         ledger.versions[deal.id] = deal.version
-    if ledger.is_human:
+    if ledger.is_human and not SNOOZE.issuperset(changed):
         deal.last_human_activity_at = ledger.at
 
 
-def _note_activity(ledger: Ledger, activity: Activity) -> None:
+def _note_activity(ledger: Ledger, activity: Activity, changed: Collection[str]) -> None:
     if activity.is_audit:
         raise PermissionDeniedError("The note of a move is never edited or deleted.")
-    if ledger.is_human and activity.deal_id:
+    if ledger.is_human and activity.deal_id and "completed_at" in changed and activity.is_completed:
         ledger.active_deals.add(activity.deal_id)
 
 

@@ -1,4 +1,4 @@
-"""The last statements before COMMIT: totals, stage versions, board versions; in id order, so nothing deadlocks."""
+"""The last statements before COMMIT: next steps, totals, stage and board versions; in id order, so none deadlock."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import Boolean, Connection, String, and_, bindparam, inspect, or
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from crmweb import next_steps
 from crmweb.errors import InvalidStageTransitionError
 from crmweb.models import Deal, Entity, Pipeline, Record, Stage, StageTotal, User
 from crmweb.models.snapshot import changed_columns
@@ -36,6 +37,7 @@ class Effects:
         self.taking: dict[UUID, str] = {}
         self.pipelines: set[UUID] = set()
         self.renamed: list[Record] = []
+        self.stepping: set[UUID] = set()
 
     def look(self, session: Session) -> None:
         """Note what the coming flush changes on boards. Runs after the ledger noted it."""
@@ -51,6 +53,7 @@ class Effects:
                 self.pipelines.add(record.id)
             elif isinstance(record, Entity | User) and _is_renamed(session, record):
                 self.renamed.append(record)
+            self.stepping |= next_steps.deals_of(record)
 
     def write(self, session: Session) -> None:
         """Apply all of it."""
@@ -69,6 +72,7 @@ class Effects:
         for record in self.renamed:
             owned = Deal.entity_id if isinstance(record, Entity) else Deal.assigned_to_id
             self.stages.update(session.scalars(select(Deal.stage_id).where(owned == record.id).distinct()))
+        self.stages |= next_steps.keep(session, self.stepping)
         add(session, {key: total for key, total in changes.items() if total[0] or total[1]})
         self._raise_versions(session)
 

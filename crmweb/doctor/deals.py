@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, distinct, func, literal, or_, select, u
 
 from crmweb.doctor.findings import Check, Finding, rows
 from crmweb.models import Activity, Change, Deal, Entity, Stage, StageChange
-from crmweb.models.activity import AUDIT
+from crmweb.models.activity import AUDIT, is_to_do
 
 ROOM = 2**62
 """Positions beyond this leave too little room to lay a card above."""
@@ -154,6 +154,27 @@ def places(connection: Connection) -> list[Finding]:
     )
 
 
+def next_steps(connection: Connection) -> list[Finding]:
+    """A deal knows when its next step is due: when the earliest of its open tasks is."""
+    due = (
+        select(Activity.deal_id, func.min(Activity.due_at).label("at"))
+        .where(is_to_do())
+        .group_by(Activity.deal_id)
+    )
+    steps = due.subquery()
+    wrong = (
+        select(Deal.id)
+        .outerjoin(steps, steps.c.deal_id == Deal.id)
+        .where(Deal.next_due_at.is_distinct_from(steps.c.at))
+    )
+    return rows(
+        connection,
+        "next_steps",
+        wrong,
+        "The next step of {count} deals is due at another time than its task:",
+    )
+
+
 def _last_steps() -> Any:
     """The last step of each deal."""
     after = func.lead(StageChange.step).over(**IN_ORDER).label("after")
@@ -168,4 +189,14 @@ def _last_steps() -> Any:
     return select(steps).where(steps.c.after.is_(None)).subquery()
 
 
-CHECKS: tuple[Check, ...] = (chain, stage, stage_entered, versions, steps, audit_notes, status, places)
+CHECKS: tuple[Check, ...] = (
+    chain,
+    stage,
+    stage_entered,
+    versions,
+    steps,
+    audit_notes,
+    status,
+    places,
+    next_steps,
+)

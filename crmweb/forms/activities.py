@@ -30,7 +30,7 @@ def due_on(day: date | None) -> datetime | None:
 
 def day_due(moment: datetime | None) -> date | None:
     """The day of a due moment, in the company's zone."""
-    return None if moment is None else moment.astimezone(ZoneInfo(config.settings.timezone)).date()
+    return None if moment is None else clock.day_of(moment)
 
 
 class NoteForm(RecordForm):

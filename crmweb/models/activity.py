@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, Text, and_, literal_column
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validates
 
 from crmweb import clock
@@ -146,3 +146,9 @@ class Activity(Record):
     def _person(self, name: str, value: User | None) -> User | None:
         setattr(self, f"{name}_id", value.id if value else None)
         return value
+
+
+def is_to_do(activity: Any = Activity) -> ColumnElement[bool]:
+    """SQL: it is an open task. Written out like OPEN_TASK, else no database would see that its indexes serve."""
+    is_task = activity.type == literal_column("'task'")
+    return and_(is_task, activity.completed_at.is_(None), activity.deleted_at.is_(None))

@@ -136,6 +136,7 @@ BREAKAGES: dict[str, tuple[str, Callable[[Scene], Any]]] = {
     "a version that was used twice": ("versions", lambda s: of(s.deal, version=Deal.version - 1)),
     "a step of a version that is yet to come": ("versions", lambda s: last_step(s.deal, deal_version=99)),
     "steps with a gap between their numbers": ("steps", lambda s: last_step(s.deal, step=2)),
+    "a next step that is due when no task is": ("next_steps", lambda s: of(s.other, next_due_at=NOW)),
     "a move without its note": ("audit_notes", lambda s: audit_notes(s.other)),
     "a move with two notes": ("audit_notes", lambda s: of(s.note, kind="audit")),
     "a total that counts a deal too many": (

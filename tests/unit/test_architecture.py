@@ -19,7 +19,7 @@ LAYERS = (
     ("clock", "config", "errors", "passwords", "signals"),
     ("models",),
     ("extensions",),
-    ("ledger", "noting", "queries", "rights", "throttles", "totals", "transactions"),
+    ("ledger", "next_steps", "noting", "queries", "rights", "throttles", "totals", "transactions"),
     ("workflow",),
     ("changes",),
     ("backup", "doctor", "invitations", "sign_in", "undo"),
