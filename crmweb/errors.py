@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,8 +29,26 @@ class CustomFieldValidationError(FieldError):
     """A custom field's value that its definition, or JSON, cannot take."""
 
 
+class MissingFieldsError(FieldError):
+    """A person moves a deal without what its new stage asks for. `missing`: what to say, by field."""
+
+    def __init__(self, message: str, missing: Mapping[str, str]) -> None:
+        super().__init__(next(iter(missing)), message)
+        self.missing = dict(missing)
+
+
 class InvalidStageTransitionError(CRMError):
     """The deal cannot go to that stage: unknown, archived, or of another or an inactive pipeline."""
+
+
+class StageFullError(InvalidStageTransitionError):
+    """The stage holds as many deals as it may: `held` of `most`."""
+
+    def __init__(self, stage: str, held: int, most: int) -> None:
+        super().__init__(
+            f"{stage} is full: {held} of {most}. Move one on first, or ask a manager to let it in."
+        )
+        self.stage, self.held, self.most = stage, held, most
 
 
 class NotFoundError(CRMError):

@@ -5,6 +5,7 @@ What follows from being noted is set here, too: a deal's version, who signs an a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from crmweb.errors import PermissionDeniedError
 from crmweb.ledger import WHOLE, Ledger, rule_label
-from crmweb.models import TRACKED, Activity, Deal, Record, StageChange, guards
+from crmweb.models import TRACKED, Activity, Deal, Record, Stage, StageChange, gates, guards
 from crmweb.models.snapshot import changed_columns, encode, snapshot
 from crmweb.signals import CRMLifecycleEvent, Event
 
@@ -27,13 +28,13 @@ def note(session: Session, ledger: Ledger) -> None:
 
     Raises PermissionDeniedError for what is never edited or removed; what `guards` and `Deal.arrive` raise.
     """
-    tops: dict[UUID, int] = {}
+    arrived: dict[UUID, list[Deal]] = defaultdict(list)
     for record in _as_added(session.new):
         if isinstance(record, TRACKED):
             guards.check_links(session, record)
             if isinstance(record, Deal):
-                record.arrive(session, tops.get(record.stage_id))
-                tops[record.stage_id] = record.position
+                record.arrive(session, arrived[record.stage_id])
+                arrived[record.stage_id].append(record)
             _note_new(ledger, record)
     for record in sorted(
         (entry for entry in session.dirty if isinstance(entry, TRACKED)), key=lambda entry: entry.id
@@ -77,6 +78,8 @@ def _note_changed(session: Session, ledger: Ledger, record: Record) -> None:
     ledger.changed.append((record, frozenset(changed)))
     if "deleted_at" in changed:
         is_gone = record.deleted_at is not None  # type: ignore[attr-defined]
+        if isinstance(record, Deal) and not is_gone:
+            gates.refuse_full(session, record, session.get_one(Stage, record.stage_id))
         touch, whole = ledger.touch(record, "delete" if is_gone else "create"), snapshot(record)
         ledger.add(record, WHOLE, whole if is_gone else None, None if is_gone else whole)
     else:

@@ -16,7 +16,8 @@ from crmweb.errors import FieldError, NotFoundError
 from crmweb.forms.fields import Choice, Day, Number, Reference, Text
 from crmweb.forms.moves import IdField
 from crmweb.forms.records import EditForm
-from crmweb.models import Deal, Entity, Stage, User
+from crmweb.models import Deal, Entity, Stage, User, gates
+from crmweb.models.gates import Asked
 from crmweb.models.user import Author
 
 
@@ -28,7 +29,11 @@ class DealForm(EditForm):
     """
 
     model = Deal
-    renamed: ClassVar[Mapping[str, str]] = {"entity_id": "entity_name", "stage": "stage_id"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "entity_id": "entity_name",
+        "stage": "stage_id",
+        "assigned_to": "assigned_to_id",
+    }
 
     name = Text("Name", required=True)
     entity_name = Text("Company or person", required=True)
@@ -62,7 +67,10 @@ class DealForm(EditForm):
         return chosen
 
     def add(self, session: Session, by: Author) -> Deal:
-        """The new deal. PermissionDeniedError, FieldError, InvalidStageTransitionError when it cannot be."""
+        """The new deal, with what its stage asks for.
+
+        Raises PermissionDeniedError, FieldError (MissingFieldsError is one), InvalidStageTransitionError.
+        """
         rights.require_create_deal(by, self.assigned_to_id.data)
         stage = session.get(Stage, self.stage_id.data)
         if stage is None:
@@ -77,6 +85,7 @@ class DealForm(EditForm):
             expected_close_date=self.expected_close_date.data,
             lost_reason=self.lost_reason.data if stage.status == "closed_lost" else None,
         )
+        gates.refuse_missing(deal, stage, deal.lost_reason)
         session.add(deal)
         return deal
 
@@ -95,7 +104,7 @@ class DealForm(EditForm):
         for name, value in edits.items():
             setattr(deal, name, value)
         if stage_id is not None:
-            deal.move_to(stage_id, by=by, lost_reason=reason)
+            deal.move_to(stage_id, by=by, lost_reason=reason, asked=Asked())
         elif deal.status == "closed_lost":
             deal.lost_reason = reason
 

@@ -16,7 +16,13 @@ from sqlalchemy.orm import Session
 from wtforms import Form
 
 from crmweb import changes, ledger
-from crmweb.errors import ConflictError, FieldError, InvalidStageTransitionError, WorkflowExecutionError
+from crmweb.errors import (
+    ConflictError,
+    FieldError,
+    InvalidStageTransitionError,
+    MissingFieldsError,
+    WorkflowExecutionError,
+)
 from crmweb.forms.fields import as_lines, plain
 from crmweb.models.base import Record
 from crmweb.models.user import Author
@@ -93,6 +99,9 @@ class RecordForm(Form):
 
         try:
             self.result = self._commit(heard, by)
+        except MissingFieldsError as asked:
+            for name, words in asked.missing.items():
+                self.blame(name, words)
         except FieldError as wrong:
             self.blame(wrong.field, wrong.message)
         except InvalidStageTransitionError as refused:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, String, inspect
@@ -14,11 +14,13 @@ from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, object_sess
 
 from crmweb import clock, config
 from crmweb.errors import FieldError, InvalidStageTransitionError, NotFoundError
-from crmweb.models import moving
+from crmweb.models import gates, moving
 from crmweb.models.base import ALIVE, Record, not_empty, one_of, only, text
 from crmweb.models.currency import as_currency
 from crmweb.models.custom import CustomFields, custom_fields
 from crmweb.models.entity import Entity
+from crmweb.models.gates import Asked
+from crmweb.models.moving import Move, Seen
 from crmweb.models.placing import GAP, TOP, Place, position_at
 from crmweb.models.stage import STATUSES, Stage
 from crmweb.models.types import Thousandths, as_id, as_money
@@ -26,21 +28,6 @@ from crmweb.models.user import SYSTEM, Author, User
 
 OPEN = only("deleted_at IS NULL AND status = 'open'")
 _UNKNOWN = object()
-
-
-class Seen(NamedTuple):
-    """What the person saw who asks for a move: the deal's stage, and its version if known."""
-
-    stage_id: UUID
-    version: int | None = None
-
-
-class Move(NamedTuple):
-    """What became of a request to move. `kind`: moved, placed (same stage), repeated (same key, nothing done)."""
-
-    kind: str
-    old_stage_id: UUID
-    new_stage_id: UUID
 
 
 class Deal(Record):
@@ -120,15 +107,16 @@ class Deal(Record):
 
     def move_to(
         self, stage: Stage | UUID | str, *, by: Author | None = None, note: str | None = None, place: Place = TOP,
-        lost_reason: str | None = None, seen: Seen | None = None, key: str | None = None,
+        lost_reason: str | None = None, seen: Seen | None = None, key: str | None = None, asked: Asked | None = None,
     ) -> Move:  # fmt: skip
         """Bring the deal to `stage`, or to another place in the same one. The one road for every stage change.
 
         In this order: a repeated `key` does nothing; `seen` elsewhere is a conflict; the same stage is a reorder; then
         refusals; then stage, status, dates and position, one audit note with its author, one StageChange.
-        Inside `changes.commit` only, on a locked deal.
+        `asked`: a person moves it, so what the stage asks for must be there. Inside `changes.commit`, on a locked deal.
 
-        Raises ConflictError, FieldError (key used for another stage), InvalidStageTransitionError.
+        Raises ConflictError, FieldError (key used for another stage), InvalidStageTransitionError (StageFullError is
+        one), MissingFieldsError.
         """
         session = object_session(self)
         assert session is not None, "move_to needs a stored deal"
@@ -144,6 +132,7 @@ class Deal(Record):
             return Move("placed", old_id, new_id)
         stages = moving.load_stages(session, old_id, new_id)
         old, new = stages[old_id], moving.refuse(stages.get(new_id), stages[old_id])
+        gates.let_in(session, self, old, new, asked, lost_reason)
         moment = clock.now()
         moving.record(session, self, old, new, by, note, moment)
         self.position = position_at(session, self, new_id, place)
@@ -159,20 +148,21 @@ class Deal(Record):
         """Take the deal from every board and list; it can come back until it is purged."""
         self.deleted_at, self.deleted_by_id = clock.now(), by.id
 
-    def arrive(self, session: Session, top: int | None = None) -> None:
+    def arrive(self, session: Session, ahead: Sequence[Deal] = ()) -> None:
         """A new deal's first step: status by its stage, a place on top, a StageChange without `from`.
 
-        `top` is the position of the card that arrived just before in the same stage, not stored yet either.
+        `ahead`: the deals that arrived just before in the same stage and are not stored yet either, the top one last.
 
-        Raises FieldError without a stage, InvalidStageTransitionError when the stage takes no deals.
+        Raises FieldError without a stage, InvalidStageTransitionError when the stage takes no deals, or no more.
         """
         if "stage" not in self.__dict__ and self.stage_id is None:
             raise FieldError("stage", "The stage is missing.")
         stage = self.stage if "stage" in self.__dict__ else session.get(Stage, self.stage_id)
         self.stage = moving.refuse(stage, None)
+        gates.refuse_full(session, self, self.stage, arriving=len(ahead))
         self._follow(self.stage, self.stage_entered_at)
         if "position" not in self.__dict__:
-            self.position = position_at(session, self, self.stage_id) if top is None else top - GAP
+            self.position = ahead[-1].position - GAP if ahead else position_at(session, self, self.stage_id)
         moving.record_arrival(session, self)
 
     def _follow(self, stage: Stage, moment: datetime) -> None:
@@ -245,4 +235,4 @@ class Deal(Record):
         return custom_fields(value)
 
 
-__all__ = ["TOP", "Deal", "Move", "Place", "Seen"]
+__all__ = ["TOP", "Asked", "Deal", "Move", "Place", "Seen"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from uuid import UUID
 
 from sqlalchemy import select
@@ -23,6 +23,21 @@ if TYPE_CHECKING:
     from crmweb.models.deal import Deal
 
 LONGEST_KEY = 64
+
+
+class Seen(NamedTuple):
+    """What the person saw who asks for a move: the deal's stage, and its version if known."""
+
+    stage_id: UUID
+    version: int | None = None
+
+
+class Move(NamedTuple):
+    """What became of a request to move. `kind`: moved, placed (same stage), repeated (same key, nothing done)."""
+
+    kind: str
+    old_stage_id: UUID
+    new_stage_id: UUID
 
 
 def is_repeated(session: Session, deal: Deal, key: str, stage_id: UUID) -> bool:

@@ -19,6 +19,7 @@ STATUSES = ("open", "closed_won", "closed_lost")
 LIMIT_MODES = ("soft", "hard")
 REQUIRABLE = {"amount": "an amount", "expected_close_date": "a close date", "assigned_to": "an owner"}
 """The fields of a deal that a stage can ask for, in words; beside them `custom_fields.<key>`."""
+CUSTOM = "custom_fields."
 COLORS = ("slate", "teal", "blue", "violet", "rose", "orange", "olive", "green", "clay")
 NOBODY = UUID(int=0)
 """Stands for "no owner" in StageTotal: NULLs would not be unique."""
@@ -133,7 +134,7 @@ class Stage(Record):
     def _required_fields(self, field: str, value: Any) -> list[str]:
         names = list(dict.fromkeys(str(name).strip() for name in value or ()))
         for name in names:
-            key = name.removeprefix("custom_fields.")
+            key = name.removeprefix(CUSTOM)
             if name not in REQUIRABLE and (key == name or not key or len(key) > 100):
                 raise FieldError(
                     field, f"A stage cannot ask for “{name}”. It can ask for {', '.join(REQUIRABLE)}."

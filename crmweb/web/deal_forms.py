@@ -184,7 +184,8 @@ def _edit_page(form: DealForm, deal: DealDetail, person: Person) -> str:
     whose = (deal.entity_name, form.entity_name.data)
     return render_template(
         "deals/_panel_edit.html" if is_htmx() else "deals/edit.html",
-        deal=deal, form=form, matches=_matches(form), is_lost=deal.status == "closed_lost",
+        deal=deal, form=form, matches=_matches(form),
+        is_lost=deal.status == "closed_lost" or bool(form.lost_reason.errors),
         disputes=told(form, deal.id, person, entity_id=whose), cancel_url=url_for("deals.show", deal_id=deal.id),
     )  # fmt: skip
 
