@@ -75,6 +75,14 @@ class ConflictError(CRMError):
         self.who, self.where, self.at = who, where, at
 
 
+class UndoError(ConflictError):
+    """This cannot be taken back. `fact` says why, `at` (UTC) when that came about, if it is a matter of time."""
+
+    def __init__(self, fact: str, at: datetime | None = None) -> None:
+        super().__init__(f"{fact} on {at:%Y-%m-%d at %H:%M} UTC." if at else fact, at=at)
+        self.fact = fact
+
+
 class TooManyTriesError(CRMError):
     """Guessing is slowed down: nothing is looked at before `until` (UTC)."""
 

@@ -7,6 +7,7 @@ read from it what changed since the change set began.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -53,7 +54,6 @@ class Ledger:
     def __init__(
         self, by: Author = SYSTEM, cause: str = "person", parent: UUID | None = None, key: str | None = None
     ) -> None:
-        self.id = new_id()
         self.by, self.cause, self.parent, self.key = by, cause, parent, key
         self.at = clock.now()
         self.rows: list[dict[str, Any]] = []
@@ -75,6 +75,11 @@ class Ledger:
         self.met: set[Any] = set()
         self.are_rules_changed = False
         self.flushed: Any = None
+
+    @cached_property
+    def id(self) -> UUID:
+        """The change set's id, made with its first change: the record is locked by then, so a later id is later."""
+        return new_id()
 
     @property
     def is_human(self) -> bool:

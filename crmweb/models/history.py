@@ -19,7 +19,11 @@ CAUSES = ("person", "rule", "time", "import", "api", "undo", "seed", "bookkeepin
 
 
 class ChangeSet(Base):
-    """Everything that one act did. `by_label` names an author who has no account."""
+    """Everything that one act did. `by_label` names an author who has no account.
+
+    `parent_id` is the change set that an undo takes back; `undone_by_id` the undo that holds now, None when there is
+    none or when it was itself undone.
+    """
 
     __tablename__ = "change_sets"
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import inspect, select
+from sqlalchemy import Date, Uuid, inspect, select
 from sqlalchemy.orm import Session
 
 from crmweb.models.base import Record
+from crmweb.models.types import Thousandths, UtcDateTime
 
 UNTRACKED_FIELDS = frozenset(
     "id created_at updated_at position version board_version next_due_at last_human_activity_at failures name_key "
@@ -50,3 +53,26 @@ def encode(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal | UUID) else value
+
+
+def decode(model: type[Record], name: str, value: Any) -> Any:
+    """What `encode` made of the field `name`, as the field's own type again."""
+    if value is None:
+        return None
+    kind = inspect(model).columns[name].type
+    for types, read in READ.items():
+        if isinstance(kind, types):
+            return read(value)
+    return value
+
+
+READ: dict[Any, Any] = {
+    Thousandths: Decimal, UtcDateTime: datetime.fromisoformat, Date: date.fromisoformat, Uuid: UUID,
+}  # fmt: skip
+
+
+def restore(record: Record, values: Mapping[str, Any]) -> None:
+    """Set fields to what they held before, a deal's status and dates included; its stage is `move_to`'s alone."""
+    with getattr(record, "_moving", nullcontext)():
+        for name, value in values.items():
+            setattr(record, name, value)

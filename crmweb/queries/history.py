@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -37,3 +38,40 @@ def last_changes(session: Session, record_id: UUID, fields: Iterable[str]) -> di
         row.field: LastChange(row.field, row.rule or row.name or row.by_label or "Somebody", row.at)
         for row in session.execute(query)
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A field (`*`: made, brought back or deleted) of a record, as one change set left it. `at` is UTC."""
+
+    change_set_id: UUID
+    parent_id: UUID | None
+    undone_by_id: UUID | None
+    record_id: UUID
+    field: str
+    new: Any
+    who: str
+    at: datetime
+
+
+def touches_since(session: Session, change_set_id: UUID, record_ids: Iterable[UUID]) -> list[Touch]:
+    """What change sets after this one did to the records, newest first. One statement."""
+    query = (
+        select(
+            Change.change_set_id, ChangeSet.parent_id, ChangeSet.undone_by_id, Change.record_id, Change.field,
+            Change.new, User.name, ChangeSet.by_label, WorkflowRule.name.label("rule"), ChangeSet.at,
+        )
+        .join(ChangeSet, ChangeSet.id == Change.change_set_id)
+        .outerjoin(User, User.id == ChangeSet.by_user_id)
+        .outerjoin(RuleRun, RuleRun.id == Change.rule_run_id)
+        .outerjoin(WorkflowRule, WorkflowRule.id == RuleRun.rule_id)
+        .where(Change.record_id.in_(list(record_ids)), Change.change_set_id > change_set_id)
+        .order_by(Change.change_set_id.desc(), Change.sequence)
+    )  # fmt: skip
+    return [
+        Touch(
+            row.change_set_id, row.parent_id, row.undone_by_id, row.record_id, row.field, row.new,
+            f"the rule “{row.rule}”" if row.rule else row.name or row.by_label or "Somebody", row.at,
+        )
+        for row in session.execute(query)
+    ]  # fmt: skip

@@ -10,6 +10,7 @@ depends_on = None
 
 OPEN_DEAL = "deleted_at IS NULL AND status = 'open'"
 OPEN_TASK = "type = 'task' AND completed_at IS NULL AND deleted_at IS NULL"
+UNREAD_OF_RULES = "read_at IS NULL AND rule_run_id IS NOT NULL"
 
 
 def upgrade() -> None:
@@ -56,4 +57,5 @@ INDEXES = (
     ("ix_deals_due", "deals", ["stage_id", "next_due_at"], OPEN_DEAL),
     ("ix_activities_next_step", "activities", ["deal_id", "due_at"], OPEN_TASK),
     ("ix_activities_to_do", "activities", ["assigned_to_id", "due_at"], OPEN_TASK),
+    ("ix_notifications_run", "notifications", ["rule_run_id"], UNREAD_OF_RULES),
 )
