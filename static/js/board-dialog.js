@@ -1,19 +1,23 @@
-// The move form in the page's one dialog: the same form as the page behind the link, sent like a drop.
+// The page's one dialog: what stands on the page behind a link; a move form in it is sent like a drop.
 import { cardOf, move, say } from "./board.js";
 
 const dialog = document.getElementById("move-dialog");
 
 document.addEventListener("click", async (event) => {
-  const link = event.target.closest(".card .mv, #panel [data-move]");
+  const link = event.target.closest(".card .mv, .lane h2 a, [data-ask]");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (link.closest("[aria-busy=true]")) return;
+  const menu = link.closest(".menu[open]")?.firstElementChild;
+  menu?.focus();
+  menu?.click();
   dialog.replaceChildren();
   await htmx.ajax("GET", link.href, { source: dialog, target: dialog, swap: "innerHTML" });
-  if (!dialog.firstElementChild) return say("The form did not arrive. Try again.");
+  if (!dialog.firstElementChild) return say("Nothing arrived. Try again.");
   name();
+  dialog.setAttribute("aria-labelledby", dialog.querySelector("h2").id);
   dialog.showModal();
-  dialog.querySelector(":checked")?.focus();
+  dialog.querySelector("[type=radio]:checked")?.focus();
 });
 
 dialog.addEventListener("change", name);
@@ -22,7 +26,7 @@ dialog.addEventListener("change", name);
 function name() {
   const button = dialog.querySelector("[data-move-words]");
   const chosen = dialog.querySelector("[name=stage_id]:checked");
-  if (chosen) button.textContent = `${button.dataset.moveWords} ${chosen.dataset.name}`;
+  if (button && chosen) button.textContent = `${button.dataset.moveWords} ${chosen.dataset.name}`;
 }
 
 dialog.addEventListener("click", (event) => {

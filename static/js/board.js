@@ -95,16 +95,14 @@ function describe() {
     const { stageId, version } = lane.dataset;
     return [["shown", `${stageId}:${Math.max(FIRST, lane.querySelectorAll(".card").length)}`], ["seen", `${stageId}:${version}`]];
   });
-  document.getElementById("shown").replaceChildren(...facts.map(([name, value]) => {
-    const input = document.createElement("input");
-    return Object.assign(input, { type: "hidden", name, value });
-  }));
+  const inputs = facts.map(([name, value]) => Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  document.getElementById("shown").replaceChildren(...inputs);
 }
 
 /** Draw the card in the place that was asked for, marked as waiting. An answer to another move may have drawn it anew. */
 function place(one) {
   const shown = cardOf(one.deal);
-  if (shown && shown !== one.card) Object.assign(one, { card: shown, home: homeOf(shown) });
+  if (shown && (shown !== one.card || !one.home)) Object.assign(one, { card: shown, home: homeOf(shown) });
   const { card, before, after, position, focus } = one;
   if (!card) return;
   const list = listOf(one.to);
@@ -145,14 +143,10 @@ function lost(one) {
 }
 
 async function tryAgain() {
-  const again = unsaved;
   notice.remove();
   await look();
-  for (const one of again) {
-    const card = cardOf(one.deal);
-    // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
-    start({ ...one, card, home: card && homeOf(card), answer: undefined, told: false });
-  }
+  // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
+  for (const one of unsaved) start({ ...one, card: cardOf(one.deal), home: null, answer: undefined, told: false });
 }
 
 /** The unsaved moves of other deals; none once their notice was put away. */
