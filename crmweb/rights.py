@@ -21,6 +21,7 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "read": EVERYONE,
     "create_deal": EVERYONE,
     "edit_any_deal": MANAGERS,
+    "overfill_stage": MANAGERS,
     "delete_any_deal": MANAGERS,
     "edit_entity": EVERYONE,
     "delete_entity": MANAGERS,
@@ -71,6 +72,14 @@ def require_edit_deal(person: Author, deal: Any) -> None:
     """PermissionDeniedError unless the person may edit and move this deal."""
     if not may_edit_deal(person, deal.assigned_to_id):
         raise PermissionDeniedError("Only the owner or a manager can change this deal.")
+
+
+def require_give_deal(person: Author, owner_id: UUID | None) -> None:
+    """PermissionDeniedError unless the person may make this one the owner of a deal that has none."""
+    if not may_own_new_deal(person, owner_id):
+        raise PermissionDeniedError(
+            "You can take this deal yourself. A manager can give it to somebody else."
+        )
 
 
 def may_delete_deal(person: Author, owner_id: UUID | None) -> bool:

@@ -41,6 +41,7 @@ class DealDetail:
     stage_entered_at: datetime
     pipeline_id: UUID
     pipeline_name: str
+    asks_lost_reason: bool
     lost_reasons: list[str]
     stage_id: UUID
     stage_name: str
@@ -72,7 +73,7 @@ def load(session: Session, deal_id: UUID) -> DealDetail:
             Deal.assigned_to_id.label("owner_id"), owner.name.label("owner_name"), Deal.expected_close_date,
             Deal.closed_date, Deal.status, Deal.lost_reason, Deal.custom_fields, Deal.created_at, Deal.updated_at,
             Deal.version, Deal.stage_entered_at, Stage.pipeline_id, Pipeline.name.label("pipeline_name"),
-            Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"),
+            Pipeline.asks_lost_reason, Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"),
             Stage.color.label("stage_color"), Stage.probability,
         )
         .join(Entity, Entity.id == Deal.entity_id)

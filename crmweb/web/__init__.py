@@ -18,33 +18,20 @@ from crmweb.web import (
     errors,
     filters,
     health,
-    keyboard,
     moves,
     navigation,
     notifications,
     people,
     pipelines,
+    questions,
     rules,
     security,
     stages,
 )
 
 PARTS = (security, errors, assets, filters, cards, navigation)
-PAGES = (
-    account,
-    activities,
-    auth,
-    board,
-    deals,
-    entities,
-    health,
-    keyboard,
-    notifications,
-    people,
-    pipelines,
-    rules,
-)
-MORE_OF = {deals: (deal_forms, deal_list, moves), pipelines: (stages,)}
+PAGES = (account, activities, auth, board, deals, entities, health, notifications, people, pipelines, rules)
+MORE_OF = {deals: (deal_forms, deal_list, moves, questions), pipelines: (stages,)}
 """Modules that add routes to another one's blueprint."""
 
 

@@ -91,6 +91,7 @@ def move_form(deal: DealDetail, refusal: str = "", **typed: Any) -> str:
         render_template, deal=deal, stages=stages, refusal=refusal,
         chosen=typed.get("chosen") or (places[min(here + 1, len(places) - 1)] if places else None),
         bottom=typed.get("bottom", False), note=typed.get("note") or "", lost_reason=typed.get("lost_reason") or "",
-        lost_reasons=deal.lost_reasons, key=secrets.token_urlsafe(18), view=request.values.get("view", ""),
+        lost_reasons=deal.lost_reasons, may_let_in=typed.get("may_let_in", False),
+        key=secrets.token_urlsafe(18), view=request.values.get("view", ""),
     )  # fmt: skip
     return render("deals/_move_form.html", heading="h2") if is_htmx() else render("deals/move.html")

@@ -6,20 +6,29 @@ from typing import Any
 from uuid import UUID
 
 from babel.numbers import get_currency_name
-from flask import redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from crmweb import changes, clock, ledger, rights
-from crmweb.errors import ConflictError, CRMError, PermissionDeniedError, WorkflowExecutionError
+from crmweb.errors import (
+    ConflictError,
+    CRMError,
+    PermissionDeniedError,
+    StageFullError,
+    WorkflowExecutionError,
+)
 from crmweb.extensions import db
+from crmweb.forms import open_tasks
 from crmweb.forms.moves import MoveForm
 from crmweb.models import Deal
+from crmweb.models.deal import Move
 from crmweb.queries import deals
 from crmweb.queries.board import Board, Money
 from crmweb.queries.deals import DealDetail
 from crmweb.web import board as board_page
-from crmweb.web import filters
+from crmweb.web import filters, questions
 from crmweb.web.access import Person, access, me
 from crmweb.web.deals import bp, move_form
 from crmweb.web.htmx import is_htmx
@@ -30,41 +39,62 @@ from crmweb.web.htmx import is_htmx
 def stage(deal_id: UUID) -> Response | tuple[str, int] | str:
     """A card was dropped, or the move form sent: move the deal, answer with the columns as they are now."""
     person, seen = me(), deals.load(db.session(), deal_id)
-    form = MoveForm(request.form)
+    form = MoveForm.of(request.form, person.locale)
     heard: dict[str, Any] = {}
 
     def work(session: Session) -> Any:
         deal = Deal.locked(session, deal_id)
         heard.update(ledger=ledger.of(session), deal=deal)
         rights.require_edit_deal(person, deal)
-        return deal.move_to(by=person, **wanted)
+        moved = deal.move_to(by=person, **wanted)
+        if form.open_tasks.data == "complete" and moved.kind == "moved" and deal.status != "open":
+            open_tasks.complete(session, deal, person)
+        return moved
 
     try:
         if not rights.may_edit_deal(person, seen.owner_id):
             raise PermissionDeniedError("Only the owner or a manager can move this deal.")
-        wanted = form.request()
+        wanted = form.request(rights.may(person, "overfill_stage"))
+        rights.require_give_deal(person, wanted["asked"].given.get("assigned_to"))
         move = changes.commit(work, by=person, key=wanted["key"])
     except CRMError as refusal:
         return _refused(seen, form, refusal, person)
+    left = _left_open(heard["deal"], move, form, person)
     if not is_htmx():
+        if left:
+            flash(_open_tasks_link(deal_id, left), "done")
         return redirect(_card_url(seen), code=303)
     touched = {move.old_stage_id, move.new_stage_id, heard["deal"].stage_id}
     shown, runs = board_page.shown(seen.pipeline_id, person, touched), heard["ledger"].runs
     said = _said(shown["board"], deal_id, person, runs)
-    return render_template("board/_moved.html", message=said, failures=_failures(runs), **shown)
+    return render_template(
+        "board/_moved.html",
+        message=said,
+        failures=_failures(runs),
+        moved_id=deal_id,
+        open_tasks=left,
+        **shown,
+    )
 
 
 def _refused(seen: DealDetail, form: MoveForm, refusal: CRMError, person: Person) -> tuple[str, int]:
-    """The true columns and the reason; without scripts the move form and the reason."""
-    fact, meaning = _words(refusal, person)
+    """The true columns, and the reason or a question; without scripts the question, or the move form and the reason."""
     deal = deals.load(db.session(), seen.id)
+    question = questions.asked(deal, refusal, person)
+    may_let_in = isinstance(refusal, StageFullError) and rights.may(person, "overfill_stage")
+    fact, meaning = _words(refusal, person)
     if not is_htmx():
+        if question:
+            return render_template("deals/ask.html", **question), refusal.status
         typed = {"chosen": form.stage_id.data, "note": form.note.data, "lost_reason": form.lost_reason.data}
-        return move_form(deal, f"{fact} {meaning}".strip(), **typed), refusal.status
+        return move_form(deal, f"{fact} {meaning}".strip(), may_let_in=may_let_in, **typed), refusal.status
     touched = {seen.stage_id, deal.stage_id, form.from_stage_id.data, form.stage_id.data}
+    shown = board_page.shown(seen.pipeline_id, person, touched)
+    if question:
+        return render_template("board/_asked.html", **shown, **question), refusal.status
     answer = render_template(
-        "board/_refused.html", message=fact, meaning=meaning, deal_url=url_for("deals.show", deal_id=deal.id),
-        **board_page.shown(seen.pipeline_id, person, touched),
+        "board/_refused.html", message=fact, meaning=meaning, deal=deal,
+        again=_again() if may_let_in else [], **shown,
     )  # fmt: skip
     return answer, refusal.status
 
@@ -82,6 +112,9 @@ def _words(refusal: CRMError, person: Person) -> tuple[str, str]:
             f"This deal is in {refusal.where} by now.",
             "Your move was not made. The board now shows where it really is.",
         )
+    if isinstance(refusal, StageFullError):
+        whom = "let it in." if rights.may(person, "overfill_stage") else "ask a manager to let it in."
+        return f"{refusal.stage} is full: {refusal.held} of {refusal.most}.", f"Move one on first, or {whom}"
     if isinstance(refusal, WorkflowExecutionError):
         return f"Not moved: “{refusal.rule_name}” stopped it.", str(refusal.cause)
     return str(refusal), ""
@@ -110,6 +143,28 @@ def _spoken(money: Money, locale: str) -> str:
 def _failures(runs: Any) -> list[str]:
     """A sentence for each rule that did not run although the move stands."""
     return [run["error"] for run in runs if run["outcome"] == "failed"]
+
+
+def _left_open(deal: Deal, move: Move, form: MoveForm, person: Person) -> int:
+    """How many tasks the person might still complete of a deal that was just won or lost, and was not asked about."""
+    if move.kind != "moved" or deal.status == "open" or form.open_tasks.data:
+        return 0
+    return len(open_tasks.listed(db.session(), deal, person))
+
+
+def _open_tasks_link(deal_id: UUID, count: int) -> Markup:
+    """The same question for browsers without scripts."""
+    words = "1 task is still open." if count == 1 else f"{count} tasks are still open."
+    url = url_for("deals.tasks", deal_id=deal_id)
+    return Markup('{} <a href="{}">Complete or keep {}</a>').format(
+        words, url, "it" if count == 1 else "them"
+    )
+
+
+def _again() -> list[tuple[str, str]]:
+    """The same request as fields, for whoever may open what refused it."""
+    once = ("csrf_token", "idempotency_key", "shown", "seen", "view", "let_in")
+    return [(name, value) for name, value in request.form.items(multi=True) if name not in once]
 
 
 def _card_url(deal: DealDetail) -> str:

@@ -1,32 +1,30 @@
-// The page's one dialog: what stands on the page behind a link; a move form in it is sent like a drop.
+// The page's one dialog: the move form behind a card's link, and what a stage asks back. Both work on a page of their own, too;
+// here they are sent like a drop.
 import { cardOf, move, say } from "./board.js";
 
 const dialog = document.getElementById("move-dialog");
+const question = () => dialog.querySelector("[data-ask]");
 
 document.addEventListener("click", async (event) => {
-  const link = event.target.closest(".card .mv, .lane h2 a, [data-ask]");
+  const link = event.target.closest(".card .mv, #panel [data-move]");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (link.closest("[aria-busy=true]")) return;
-  const menu = link.closest(".menu[open]")?.firstElementChild;
-  menu?.focus();
-  menu?.click();
-  dialog.replaceChildren();
   await htmx.ajax("GET", link.href, { source: dialog, target: dialog, swap: "innerHTML" });
-  if (!dialog.firstElementChild) return say("Nothing arrived. Try again.");
+  if (!dialog.firstElementChild) return say("The form did not arrive. Try again.");
   name();
-  dialog.setAttribute("aria-labelledby", dialog.querySelector("h2").id);
   dialog.showModal();
-  dialog.querySelector("[type=radio]:checked")?.focus();
 });
 
+// A question comes with the answer to a move.
+document.addEventListener("htmx:after:swap", () => question() && !dialog.open && dialog.showModal());
 dialog.addEventListener("change", name);
 
 /** The button names the act. */
 function name() {
   const button = dialog.querySelector("[data-move-words]");
   const chosen = dialog.querySelector("[name=stage_id]:checked");
-  if (button && chosen) button.textContent = `${button.dataset.moveWords} ${chosen.dataset.name}`;
+  if (chosen) button.textContent = `${button.dataset.moveWords} ${chosen.dataset.name}`;
 }
 
 dialog.addEventListener("click", (event) => {
@@ -36,19 +34,18 @@ dialog.addEventListener("click", (event) => {
   dialog.close();
 });
 
-dialog.addEventListener("submit", (event) => {
+dialog.addEventListener("close", () => {
+  cardOf(question()?.dataset.moveOf)?.querySelector(".t").focus();
+  dialog.replaceChildren();
+});
+
+document.addEventListener("submit", (event) => {
+  const deal = event.target.dataset.moveOf;
+  if (!deal) return;
   event.preventDefault();
-  const form = event.target;
-  const values = Object.fromEntries(new FormData(form));
+  const given = [...new FormData(event.target, event.submitter)];
+  const { stage_id: to, from_stage_id: from, seen_version: version, before_id: before, after_id: after, position } = Object.fromEntries(given);
+  event.target.closest(".toast")?.remove();
   dialog.close();
-  move({
-    card: cardOf(form.dataset.moveOf),
-    deal: form.dataset.moveOf,
-    from: values.from_stage_id,
-    version: values.seen_version,
-    to: values.stage_id,
-    position: values.position,
-    note: values.note,
-    lostReason: values.lost_reason,
-  });
+  move({ card: cardOf(deal), deal, from, version, to, before, after, position, given });
 });

@@ -15,7 +15,10 @@ const strip = document.getElementById("strip");
 let inSight = null;
 
 function point() {
-  for (const tab of strip.children) tab.ariaCurrent = tab.hash === `#${inSight}` ? "true" : null;
+  for (const tab of strip.children) {
+    if (tab.hash === `#${inSight}`) tab.setAttribute("aria-current", "true");
+    else tab.removeAttribute("aria-current");
+  }
 }
 
 const watch = new IntersectionObserver((entries) => {

@@ -2,6 +2,7 @@
 // form is filled in and sent, and the answer draws the columns as the database has them. Sums are never guessed here.
 const form = document.getElementById("move-form");
 const live = document.getElementById("live");
+const dialog = document.getElementById("move-dialog");
 const alerts = document.getElementById("alerts");
 const FIRST = 25; // cards that a lane shows without being asked for more
 
@@ -44,7 +45,8 @@ export function say(words) {
 
 /**
  * Move a deal. `to` is the stage; `before` or `after` a deal there, `position` "1" or a large number, none of them = on top.
- * `card` may be missing (the deal's panel is open, its card is not shown); `home` is where the card came from.
+ * `card` may be missing (the deal's panel is open, its card is not shown); `home` is where the card came from; `given` are
+ * further fields (name and value): a note, what the stage asks for.
  */
 export function move({ card, deal = card.dataset.dealId, from = laneOf(card).dataset.stageId, home = card && homeOf(card), ...rest }) {
   const version = rest.version ?? card.dataset.version;
@@ -59,10 +61,12 @@ function start(one) {
 }
 
 async function send() {
+  // What was asked about the last move is answered before the next one is sent.
+  if (dialog.open) await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
   const one = moves[0];
   const { deal, to, from, version, key } = one;
   fill({ stage_id: to, from_stage_id: from, seen_version: version, before_id: one.before, after_id: one.after,
-         position: one.position, note: one.note, lost_reason: one.lostReason, idempotency_key: key });
+         position: one.position, idempotency_key: key }, one.given);
   await htmx.ajax("POST", form.dataset.action.replace("{id}", deal), { source: form, swap: "none", fetch: answered });
   moves.shift();
   if (!one.told) lost(one);
@@ -79,12 +83,13 @@ async function answered(...request) {
   return answer;
 }
 
-/** Fill in the form, and what the page shows: empty fields are not sent. */
-function fill(values) {
+/** Fill in the form with where to, what the person gave beside it (name and value), and what the page shows; empty fields are not sent. */
+function fill(values, given = []) {
   for (const [name, value] of Object.entries(values)) {
     form.elements[name].value = value ?? "";
     form.elements[name].disabled = !value;
   }
+  put("given", given.filter(([name]) => !(name in values || ["csrf_token", "view"].includes(name))));
   describe();
 }
 
@@ -95,20 +100,27 @@ function describe() {
     const { stageId, version } = lane.dataset;
     return [["shown", `${stageId}:${Math.max(FIRST, lane.querySelectorAll(".card").length)}`], ["seen", `${stageId}:${version}`]];
   });
-  const inputs = facts.map(([name, value]) => Object.assign(document.createElement("input"), { type: "hidden", name, value }));
-  document.getElementById("shown").replaceChildren(...inputs);
+  put("shown", facts);
+}
+
+/** Hidden fields of the form, in place of those that the part `id` of it had. */
+function put(id, fields) {
+  const hidden = ([name, value]) => Object.assign(document.createElement("input"), { type: "hidden", name, value });
+  document.getElementById(id).replaceChildren(...fields.map(hidden));
 }
 
 /** Draw the card in the place that was asked for, marked as waiting. An answer to another move may have drawn it anew. */
 function place(one) {
   const shown = cardOf(one.deal);
-  if (shown && (shown !== one.card || !one.home)) Object.assign(one, { card: shown, home: homeOf(shown) });
+  if (shown && shown !== one.card) Object.assign(one, { card: shown, home: homeOf(shown) });
   const { card, before, after, position, focus } = one;
   if (!card) return;
   const list = listOf(one.to);
   const rows = [...list.querySelectorAll(".card")].filter((row) => row !== card);
-  const above = position > 1 ? rows.at(-1) : cardOf(after);
-  const below = before ? cardOf(before) : above ? neighbour(above) : rows[0];
+  // The card named may have been put back elsewhere meanwhile: then it is the top, as for the server.
+  const named = (deal) => rows.find((row) => row.dataset.dealId === deal);
+  const above = position > 1 ? rows.at(-1) : named(after);
+  const below = named(before) ?? (above ? neighbour(above) : rows[0]);
   const next = (below === card ? neighbour(card) : below) ?? list.querySelector(":scope > :not(.card)");
   if (card.parentElement !== list || card.nextElementSibling !== next) insert(card, list, next);
   card.setAttribute("aria-busy", "true");
@@ -143,10 +155,14 @@ function lost(one) {
 }
 
 async function tryAgain() {
+  const again = unsaved;
   notice.remove();
   await look();
-  // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
-  for (const one of unsaved) start({ ...one, card: cardOf(one.deal), home: null, answer: undefined, told: false });
+  for (const one of again) {
+    const card = cardOf(one.deal);
+    // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
+    start({ ...one, card, home: card && homeOf(card), answer: undefined, told: false });
+  }
 }
 
 /** The unsaved moves of other deals; none once their notice was put away. */

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from crmweb import changes
-from crmweb.models import Pipeline, Stage
+from crmweb.models import Pipeline, Stage, User
 
 
-def gate(record: Stage | Pipeline, **fields: Any) -> None:
-    """Change fields of a stage or a pipeline: `max_deals`, `required_fields`, `asks_lost_reason`…"""
+def gate(record: Stage | Pipeline | User, **fields: Any) -> None:
+    """Change fields of a record that others' moves depend on: `max_deals`, `required_fields`, `asks_lost_reason`…"""
     kind, record_id = type(record), record.id
 
     def work(session: Session) -> None:
