@@ -20,7 +20,7 @@ from crmweb.models.currency import as_currency
 from crmweb.models.custom import CustomFields, custom_fields
 from crmweb.models.entity import Entity
 from crmweb.models.gates import Asked
-from crmweb.models.moving import Move, Seen
+from crmweb.models.moving import Elsewhere, Move, Seen
 from crmweb.models.placing import GAP, TOP, Place, position_at
 from crmweb.models.stage import STATUSES, Stage
 from crmweb.models.types import Thousandths, as_id, as_money
@@ -106,8 +106,9 @@ class Deal(Record):
         return deal
 
     def move_to(
-        self, stage: Stage | UUID | str, *, by: Author | None = None, note: str | None = None, place: Place = TOP,
-        lost_reason: str | None = None, seen: Seen | None = None, key: str | None = None, asked: Asked | None = None,
+        self, stage: Stage | Elsewhere | UUID | str, *, by: Author | None = None, note: str | None = None,
+        place: Place = TOP, lost_reason: str | None = None, seen: Seen | None = None, key: str | None = None,
+        asked: Asked | None = None,
     ) -> Move:  # fmt: skip
         """Bring the deal to `stage`, or to another place in the same one. The one road for every stage change.
 
@@ -121,7 +122,7 @@ class Deal(Record):
         session = object_session(self)
         assert session is not None, "move_to needs a stored deal"
         by, old_id = by or SYSTEM, self.stage_id
-        new_id = stage.id if isinstance(stage, Stage) else as_id(stage, "stage_id")
+        new_id = stage.id if isinstance(stage, Stage | Elsewhere) else as_id(stage, "stage_id")
         if key and moving.is_repeated(session, self, key, new_id):
             return Move("repeated", old_id, new_id)
         if seen and seen.stage_id != old_id:
@@ -131,7 +132,8 @@ class Deal(Record):
             session.flush()
             return Move("placed", old_id, new_id)
         stages = moving.load_stages(session, old_id, new_id)
-        old, new = stages[old_id], moving.refuse(stages.get(new_id), stages[old_id])
+        old = stages[old_id]
+        new = moving.refuse(stages.get(new_id), None if isinstance(stage, Elsewhere) else old)
         gates.let_in(session, self, old, new, asked, lost_reason)
         moment = clock.now()
         moving.record(session, self, old, new, by, note, moment)
@@ -235,4 +237,4 @@ class Deal(Record):
         return custom_fields(value)
 
 
-__all__ = ["TOP", "Asked", "Deal", "Move", "Place", "Seen"]
+__all__ = ["TOP", "Asked", "Deal", "Elsewhere", "Move", "Place", "Seen"]

@@ -88,6 +88,7 @@ class StageChange(Record):
     __table_args__ = (
         UniqueConstraint("deal_id", "deal_version", "step"),
         Index("ix_stage_changes_stage", "to_stage_id", "at"),
+        Index("ix_stage_changes_left", "from_stage_id", "at"),
         one_of("cause", CAUSES),
     )
 

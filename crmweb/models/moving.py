@@ -32,6 +32,12 @@ class Seen(NamedTuple):
     version: int | None = None
 
 
+class Elsewhere(NamedTuple):
+    """A stage that may be in another pipeline. A board's deals move within theirs; to leave it is an act of its own."""
+
+    id: UUID
+
+
 class Move(NamedTuple):
     """What became of a request to move. `kind`: moved, placed (same stage), repeated (same key, nothing done)."""
 
@@ -90,7 +96,7 @@ def load_stages(session: Session, old_id: UUID, new_id: UUID) -> dict[UUID, Stag
 
 
 def refuse(new: Stage | None, old: Stage | None) -> Stage:
-    """`new`; InvalidStageTransitionError when it cannot take a deal that comes from `old` (None: a new deal)."""
+    """`new`; InvalidStageTransitionError when it takes no deals, or is not in the pipeline of `old` (None: any)."""
     if new is None:
         raise InvalidStageTransitionError("This stage is not there any more. Choose another one.")
     if old is not None and new.pipeline_id != old.pipeline_id:

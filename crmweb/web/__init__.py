@@ -18,6 +18,7 @@ from crmweb.web import (
     errors,
     filters,
     health,
+    keyboard,
     moves,
     navigation,
     notifications,
@@ -30,7 +31,20 @@ from crmweb.web import (
 )
 
 PARTS = (security, errors, assets, filters, cards, navigation)
-PAGES = (account, activities, auth, board, deals, entities, health, notifications, people, pipelines, rules)
+PAGES = (
+    account,
+    activities,
+    auth,
+    board,
+    deals,
+    entities,
+    health,
+    keyboard,
+    notifications,
+    people,
+    pipelines,
+    rules,
+)
 MORE_OF = {deals: (deal_forms, deal_list, moves, questions), pipelines: (stages,)}
 """Modules that add routes to another one's blueprint."""
 

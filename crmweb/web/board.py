@@ -15,6 +15,7 @@ from crmweb import rights, sign_in
 from crmweb.extensions import db
 from crmweb.forms.moves import pairs
 from crmweb.queries import board as boards
+from crmweb.queries import stage_facts
 from crmweb.queries.lanes import Filter
 from crmweb.web import deals as deal_pages
 from crmweb.web.access import Person, access, me, this_sign_in
@@ -94,6 +95,16 @@ def more(pipeline_id: UUID, stage_id: UUID) -> str:
     column = boards.more(session, board, stage_id, request.args.get("after", ""))
     page = "board/_cards.html" if is_htmx() else "board/cards.html"
     return render_template(page, board=board, column=column, may_move=_may_move(person), first_run=False)
+
+
+@bp.get("/pipelines/<uuid:pipeline_id>/stages/<uuid:stage_id>/statistics")
+@access("everyone")
+def statistics(pipeline_id: UUID, stage_id: UUID) -> str:
+    """How long deals stay in a stage and where they go from there: for the board's dialog, or as a page."""
+    stage = stage_facts.load(db.session(), pipeline_id, stage_id)
+    if is_htmx():
+        return render_template("board/_stage_facts.html", stage=stage, heading="h2")
+    return render_template("board/stage_facts.html", stage=stage)
 
 
 def shown(pipeline_id: UUID, person: Person, touched: set[UUID | None] | None = None) -> dict[str, Any]:

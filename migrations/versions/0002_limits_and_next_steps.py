@@ -1,4 +1,4 @@
-"""Stages have limits and ask for fields; deals sleep; open tasks are found by deal and by whoever is to do them."""
+"""Stages have limits, ask for fields and tell who left them; deals sleep; open tasks are found by deal and by doer."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,6 +28,7 @@ def upgrade() -> None:
     op.add_column("deals", sa.Column("snooze_reason", sa.String(length=300), nullable=True))
     for name, table, columns, rows in INDEXES:
         op.create_index(name, table, columns, sqlite_where=sa.text(rows), postgresql_where=sa.text(rows))
+    op.create_index("ix_stage_changes_left", "stage_changes", ["from_stage_id", "at"])
     op.execute(
         "UPDATE deals SET next_due_at = (SELECT min(due_at) FROM activities WHERE activities.deal_id = deals.id "
         "AND activities.type = 'task' AND activities.completed_at IS NULL AND activities.deleted_at IS NULL)"
@@ -35,6 +36,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_stage_changes_left", "stage_changes")
     for name, table, *_ in INDEXES:
         op.drop_index(name, table)
     op.drop_column("deals", "snooze_reason")

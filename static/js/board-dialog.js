@@ -1,30 +1,32 @@
-// The page's one dialog: the move form behind a card's link, and what a stage asks back. Both work on a page of their own, too;
-// here they are sent like a drop.
-import { cardOf, move, say } from "./board.js";
-
-const dialog = document.getElementById("move-dialog");
-const question = () => dialog.querySelector("[data-ask]");
+// The page's one dialog: what stands on the page behind a link, or what a stage asks back; a move form in it is sent like a drop.
+import { cardOf, dialog, move, say } from "./board.js";
 
 document.addEventListener("click", async (event) => {
-  const link = event.target.closest(".card .mv, #panel [data-move]");
+  const link = event.target.closest(".card .mv, .lane h2 a, [data-ask]");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (link.closest("[aria-busy=true]")) return;
+  const menu = link.closest(".menu[open]")?.firstElementChild;
+  menu?.focus();
+  menu?.click();
   await htmx.ajax("GET", link.href, { source: dialog, target: dialog, swap: "innerHTML" });
-  if (!dialog.firstElementChild) return say("The form did not arrive. Try again.");
+  if (!dialog.open) say("Nothing arrived. Try again.");
+});
+
+// What arrives, behind a link or with the answer to a move, opens it.
+document.addEventListener("htmx:after:swap", () => {
+  if (dialog.open || !dialog.firstElementChild) return;
   name();
+  dialog.setAttribute("aria-labelledby", dialog.querySelector("h2").id);
   dialog.showModal();
 });
 
-// A question comes with the answer to a move.
-document.addEventListener("htmx:after:swap", () => question() && !dialog.open && dialog.showModal());
 dialog.addEventListener("change", name);
 
 /** The button names the act. */
 function name() {
-  const button = dialog.querySelector("[data-move-words]");
-  const chosen = dialog.querySelector("[name=stage_id]:checked");
-  if (chosen) button.textContent = `${button.dataset.moveWords} ${chosen.dataset.name}`;
+  const [button, chosen] = ["[data-move-words]", "[name=stage_id]:checked"].map((part) => dialog.querySelector(part));
+  if (button && chosen) button.textContent = `${button.dataset.moveWords} ${chosen.dataset.name}`;
 }
 
 dialog.addEventListener("click", (event) => {
@@ -35,7 +37,7 @@ dialog.addEventListener("click", (event) => {
 });
 
 dialog.addEventListener("close", () => {
-  cardOf(question()?.dataset.moveOf)?.querySelector(".t").focus();
+  cardOf(dialog.querySelector("[data-question]")?.dataset.moveOf)?.querySelector(".t").focus();
   dialog.replaceChildren();
 });
 

@@ -34,38 +34,45 @@ function onStart({ item, from }) {
   home = { list: from, next: item.nextElementSibling };
   setDragging(true);
   document.body.classList.add("dragging");
+  document.querySelector(".fallback")?.toggleAttribute("inert"); // a picture, no second card
   aim(laneOf(from));
+  document.addEventListener("touchmove", pass);
 }
 
 function onEnd({ item, to, originalEvent: event }) {
+  const spot = /dragend|cancel/.test(event?.type ?? "cancel") ? null : under(event);
   setDragging(false);
   document.body.classList.remove("dragging");
+  document.removeEventListener("touchmove", pass);
   aim(null);
-  const under = laneUnder(event);
-  if (!under) {
+  const lane = laneAt(spot);
+  if (!lane) {
     home.list.insertBefore(item, home.next);
-    say("Move cancelled");
-    return;
+    return say("Move cancelled");
   }
   // After each placement Sortable looks away for 30 ms: a quick hand leaves the card where it only passed.
-  if (under !== laneOf(to) || performance.now() - placed < QUICK) {
-    const list = under.querySelector(".cards");
-    list.insertBefore(item, firstBelow(list, point(event).clientY, item));
+  if (spot !== laneOf(to) || performance.now() - placed < QUICK) {
+    const list = lane.querySelector(".cards");
+    list.insertBefore(item, firstBelow(list, spot === lane ? point(event).clientY : -Infinity, item));
   }
   if (item.parentElement === home.list && item.nextElementSibling === home.next) return;
   const before = neighbour(item)?.dataset.dealId;
   const after = before ? undefined : neighbour(item, -1)?.dataset.dealId;
-  move({ card: item, home, from: laneOf(home.list).dataset.stageId, to: under.dataset.stageId, before, after });
-}
-
-/** The lane where the card was let go; null when the drag ended by Escape or outside all lanes. */
-function laneUnder(event) {
-  if (/dragend|cancel/.test(event?.type ?? "cancel")) return null;
-  const { clientX, clientY } = point(event);
-  return document.elementFromPoint(clientX, clientY)?.closest(".lane") ?? null;
+  move({ card: item, home, from: laneOf(home.list).dataset.stageId, to: lane.dataset.stageId, before, after });
 }
 
 const point = (event) => event.changedTouches?.[0] ?? event;
+
+/** What lies under the pointer: a lane, on a phone also a stage in the strip, which stands for the top of its lane. */
+function under(event) {
+  const { clientX, clientY } = point(event);
+  return document.elementFromPoint(clientX, clientY)?.closest(".lane, .strip a") ?? null;
+}
+
+const laneAt = (spot) => (spot?.hash ? document.querySelector(spot.hash) : spot);
+
+/** A finger on its way. Sortable knows nothing of the strip. */
+const pass = (event) => aim(under(event));
 
 /** The card that a drop at height `y` goes above. Offsets, since boxes may still be sliding to their place. */
 function firstBelow(list, y, item) {
@@ -74,8 +81,11 @@ function firstBelow(list, y, item) {
   return rows.find((row) => start + row.offsetTop + row.offsetHeight / 2 > y) ?? list.querySelector(":scope > :not(.card)");
 }
 
-function aim(lane) {
-  for (const other of lanes()) other.classList.toggle("target", other === lane);
+function aim(spot) {
+  document.body.classList.toggle("over-strip", Boolean(spot?.hash));
+  for (const tab of document.querySelectorAll(".strip a")) {
+    for (const mark of [tab, laneAt(tab)]) mark.classList.toggle("target", laneAt(tab) === laneAt(spot));
+  }
 }
 
 /** The picture that follows the mouse. */

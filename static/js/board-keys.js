@@ -1,7 +1,9 @@
-// The board by keyboard, while a card has focus: arrows walk, Shift and an arrow moves the card, m asks where to.
+// The board by keyboard. While a card has focus: arrows walk, Shift and an arrow moves the card, m asks where to.
 import { board, laneOf, lanes, mayMove, move, neighbour, say } from "./board.js";
 
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+
+const ANYWHERE = { "/": "#filters [type=search]", n: "#tools > .btn", "?": ".menu [href$='/keyboard']" };
 
 board().addEventListener("keydown", (event) => {
   const card = event.target.closest(".card");
@@ -16,6 +18,20 @@ board().addEventListener("keydown", (event) => {
     event.preventDefault();
     if (may(card)) card.querySelector(".mv").click();
   }
+});
+
+// A slip of the hand, or of a voice, presses single keys too: whoever wants none switches them off.
+document.addEventListener("keydown", (event) => {
+  const found = ANYWHERE[event.key] && document.querySelector(ANYWHERE[event.key]);
+  const isTyping = event.target.matches("input, textarea, select") || document.querySelector("dialog[open], :popover-open");
+  if (!found || isTyping || event.ctrlKey || event.metaKey || event.altKey || document.cookie.includes("keys=off")) return;
+  event.preventDefault();
+  if (!found.checkVisibility()) document.querySelector("[popovertarget=tools]").click();
+  found.matches("input") ? found.focus() : found.click();
+});
+
+document.addEventListener("change", ({ target }) => {
+  if (target.matches("[data-keys]")) document.cookie = `keys=${target.checked ? "on" : "off"};path=/;max-age=31536000;samesite=lax`;
 });
 
 function walk(card, across, down) {

@@ -15,10 +15,7 @@ const strip = document.getElementById("strip");
 let inSight = null;
 
 function point() {
-  for (const tab of strip.children) {
-    if (tab.hash === `#${inSight}`) tab.setAttribute("aria-current", "true");
-    else tab.removeAttribute("aria-current");
-  }
+  for (const tab of strip.children) tab.ariaCurrent = tab.hash === `#${inSight}` ? "true" : null;
 }
 
 const watch = new IntersectionObserver((entries) => {

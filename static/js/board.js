@@ -2,7 +2,7 @@
 // form is filled in and sent, and the answer draws the columns as the database has them. Sums are never guessed here.
 const form = document.getElementById("move-form");
 const live = document.getElementById("live");
-const dialog = document.getElementById("move-dialog");
+export const dialog = document.getElementById("move-dialog");
 const alerts = document.getElementById("alerts");
 const FIRST = 25; // cards that a lane shows without being asked for more
 
@@ -45,8 +45,7 @@ export function say(words) {
 
 /**
  * Move a deal. `to` is the stage; `before` or `after` a deal there, `position` "1" or a large number, none of them = on top.
- * `card` may be missing (the deal's panel is open, its card is not shown); `home` is where the card came from; `given` are
- * further fields (name and value): a note, what the stage asks for.
+ * `card` may be missing (the deal's panel is open, its card is not shown); `home` is where it came from; `given` more fields.
  */
 export function move({ card, deal = card.dataset.dealId, from = laneOf(card).dataset.stageId, home = card && homeOf(card), ...rest }) {
   const version = rest.version ?? card.dataset.version;
@@ -61,8 +60,7 @@ function start(one) {
 }
 
 async function send() {
-  // What was asked about the last move is answered before the next one is sent.
-  if (dialog.open) await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+  if (dialog.open) await new Promise((closed) => dialog.addEventListener("close", closed, { once: true })); // one question at a time
   const one = moves[0];
   const { deal, to, from, version, key } = one;
   fill({ stage_id: to, from_stage_id: from, seen_version: version, before_id: one.before, after_id: one.after,
@@ -83,24 +81,18 @@ async function answered(...request) {
   return answer;
 }
 
-/** Fill in the form with where to, what the person gave beside it (name and value), and what the page shows; empty fields are not sent. */
+/** Fill in the form: where to, what the person gave beside it, and what the page shows. Empty fields are not sent. */
 function fill(values, given = []) {
-  for (const [name, value] of Object.entries(values)) {
-    form.elements[name].value = value ?? "";
-    form.elements[name].disabled = !value;
-  }
-  put("given", given.filter(([name]) => !(name in values || ["csrf_token", "view"].includes(name))));
+  const more = given.filter(([name]) => !(name in values || form.elements[name]?.parentElement === form));
+  put("asked", [...Object.entries(values).filter(([, value]) => value), ...more]);
   describe();
 }
 
 /** What this page shows: how many cards of each stage and in which version, under which filter. */
 function describe() {
   form.elements.view.value = location.search.slice(1);
-  const facts = lanes().flatMap((lane) => {
-    const { stageId, version } = lane.dataset;
-    return [["shown", `${stageId}:${Math.max(FIRST, lane.querySelectorAll(".card").length)}`], ["seen", `${stageId}:${version}`]];
-  });
-  put("shown", facts);
+  put("shown", lanes().flatMap(({ dataset: { stageId, version }, children: [, body] }) =>
+    [["shown", `${stageId}:${Math.max(FIRST, body.querySelectorAll(".card").length)}`], ["seen", `${stageId}:${version}`]]));
 }
 
 /** Hidden fields of the form, in place of those that the part `id` of it had. */
@@ -112,12 +104,11 @@ function put(id, fields) {
 /** Draw the card in the place that was asked for, marked as waiting. An answer to another move may have drawn it anew. */
 function place(one) {
   const shown = cardOf(one.deal);
-  if (shown && shown !== one.card) Object.assign(one, { card: shown, home: homeOf(shown) });
+  if (shown && (shown !== one.card || !one.home)) Object.assign(one, { card: shown, home: homeOf(shown) });
   const { card, before, after, position, focus } = one;
   if (!card) return;
   const list = listOf(one.to);
   const rows = [...list.querySelectorAll(".card")].filter((row) => row !== card);
-  // The card named may have been put back elsewhere meanwhile: then it is the top, as for the server.
   const named = (deal) => rows.find((row) => row.dataset.dealId === deal);
   const above = position > 1 ? rows.at(-1) : named(after);
   const below = named(before) ?? (above ? neighbour(above) : rows[0]);
@@ -155,14 +146,10 @@ function lost(one) {
 }
 
 async function tryAgain() {
-  const again = unsaved;
   notice.remove();
   await look();
-  for (const one of again) {
-    const card = cardOf(one.deal);
-    // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
-    start({ ...one, card, home: card && homeOf(card), answer: undefined, told: false });
-  }
+  // The same key: if the lost answer was a yes, the server says so again and moves nothing twice.
+  for (const one of unsaved) start({ ...one, card: cardOf(one.deal), home: null, answer: undefined, told: false });
 }
 
 /** The unsaved moves of other deals; none once their notice was put away. */

@@ -189,3 +189,27 @@ def test_a_swipe_scrolls_and_drags_nothing(scene: Scene, phone: Page) -> None:
     expect(phone.locator(".ghost")).to_have_count(0)
     assert phone.evaluate("() => document.querySelector('.cards').scrollTop") > 100
     scene.expect_truth(phone)
+
+
+def test_on_a_phone_a_thumb_takes_a_card_to_any_stage_by_its_name(scene: Scene, phone: Page) -> None:
+    scene.open(phone)
+    stages = phone.get_by_role("navigation", name="Stages")
+    with pages.held_card(phone, "Bee") as finger:
+        for stage in scene.stages:
+            expect(stages.get_by_role("link", name=stage)).to_be_in_viewport(ratio=1)
+        finger.over(stages.get_by_role("link", name="Negotiation"))
+        expect(stages.get_by_role("link", name="Negotiation")).to_have_class("target")
+        finger.over(stages.get_by_role("link", name="Proposal"))
+        assert pages.answered(phone, finger.let_go).status == 200
+    assert cards_in(phone, "Proposal") == ["Bee", "Dog", "Eel"]
+    expect(pages.announcement(phone)).to_contain_text("Bee moved to Proposal, position 1 of 3.")
+    scene.expect_truth(phone)
+
+
+def test_on_a_phone_a_card_let_go_beside_everything_stays(scene: Scene, phone: Page) -> None:
+    scene.open(phone)
+    with pages.held_card(phone, "Bee") as finger:
+        finger.over(phone.get_by_role("heading", level=1))
+        finger.let_go()
+    expect(pages.announcement(phone)).to_have_text("Move cancelled")
+    scene.expect_truth(phone)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.scene import Scene, demo_person, make_scene
 from tests.support import pages
-from tests.support.pages import card, cards_in
+from tests.support.pages import card, cards_in, column
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_a_deal_is_found_moved_and_read_without_a_mouse(scene: Scene, page: Page
     scene.open(page)
     expect(page.get_by_role("group", name="Board")).to_have_accessible_description(
         "On a card: arrow keys go to other cards, Shift and an arrow key moves the card, M asks where to move it, "
-        "Enter opens the deal."
+        "Enter opens the deal. Question mark shows all keys."
     )
     page.keyboard.press("Tab")
     expect(focused(page)).to_have_text("Skip to the content")
@@ -162,3 +164,62 @@ def test_a_lost_deal_is_asked_why(scene: Scene, page: Page) -> None:
     pages.answered(page, lambda: page.get_by_role("button", name="Move to Closed Lost").click())
     expect(card(page, "Bee")).to_contain_text("Chose a rival")
     scene.expect_truth(page)
+
+
+def test_single_keys_filter_add_and_tell_the_keys(scene: Scene, page: Page) -> None:
+    scene.open(page)
+    page.keyboard.press("/")
+    find = page.get_by_placeholder("Filter by name")
+    expect(find).to_be_focused()
+    page.keyboard.type("n/?")
+    expect(find).to_have_value("n/?")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    find.fill("")
+    focus(page, "Ant")
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keyboard")
+    expect(keys.get_by_role("row", name="N add a deal")).to_be_visible()
+    page.keyboard.press("n")
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(focused(page)).to_have_text("Ant")
+    page.keyboard.press("n")
+    expect(page).to_have_url(re.compile(r"/deals/new\?pipeline_id="))
+
+
+def test_the_keys_are_told_from_the_account_menu_and_single_ones_can_be_switched_off(
+    scene: Scene, page: Page
+) -> None:
+    scene.open(page)
+    account = page.get_by_label(re.compile("^Account of"))
+    account.click()
+    page.get_by_role("link", name="Keyboard").first.click()
+    page.get_by_role("dialog", name="Keyboard").get_by_role("checkbox", name="Single keys").uncheck()
+    page.keyboard.press("Escape")
+    expect(account).to_be_focused()
+    page.reload()
+    page.keyboard.press("?")
+    page.keyboard.press("n")
+    page.keyboard.press("/")
+    expect(page.get_by_placeholder("Filter by name")).not_to_be_focused()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    account.click()
+    page.get_by_role("link", name="Keyboard").first.click()
+    switch = page.get_by_role("checkbox", name="Single keys")
+    expect(switch).not_to_be_checked()
+    switch.check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.get_by_placeholder("Filter by name")).to_be_focused()
+
+
+def test_a_stages_name_opens_its_details(scene: Scene, page: Page) -> None:
+    scene.open(page)
+    pages.move_by_keyboard(page, "Bee", "Shift+ArrowRight")
+    name = column(page, "Lead").get_by_role("heading").get_by_role("link", name="Lead")
+    name.press("Enter")
+    details = page.get_by_role("dialog", name="Lead")
+    expect(details).to_contain_text("1 of 1 deal that left went on to Qualified or further")
+    page.keyboard.press("Escape")
+    expect(name).to_be_focused()

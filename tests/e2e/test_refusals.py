@@ -22,8 +22,6 @@ from tests.support.console import Console
 from tests.support.factories import make_pipeline, make_rule, save
 from tests.support.server import Server
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture
 def scene(app: Flask) -> Scene:
@@ -112,6 +110,7 @@ def test_a_page_that_was_tampered_with_moves_nothing(
     refused(403, "Only the owner or a manager can move this deal.", deal="Owl")
 
 
+@pytest.mark.both_databases
 def test_a_deal_that_somebody_moved_first_stays_where_they_put_it(
     scene: Scene, page: Page, refused: Callable[..., None]
 ) -> None:
@@ -157,6 +156,7 @@ def test_a_pipeline_that_was_closed_takes_no_deals(
     refused(422, f"{pipeline.name} is archived and takes no deals.")
 
 
+@pytest.mark.both_databases
 def test_a_rule_that_undoes_the_move_is_named_with_its_reason(
     scene: Scene, page: Page, refused: Callable[..., None]
 ) -> None:
@@ -223,6 +223,7 @@ def test_without_a_connection_the_card_goes_back_until_there_is_one(
     assert len(keys_of(sent)) == 1
 
 
+@pytest.mark.both_databases
 def test_a_move_whose_answer_got_lost_is_made_once(
     scene: Scene, page: Page, console: Console, sent: list[Request]
 ) -> None:
@@ -242,6 +243,7 @@ def test_a_move_whose_answer_got_lost_is_made_once(
     assert db.session.scalar(kept) == 1
 
 
+@pytest.mark.both_databases
 def test_a_server_that_dies_with_a_move_in_its_hands_costs_nothing(
     scene: Scene, page: Page, console: Console, sent: list[Request], server: Server
 ) -> None:
@@ -259,6 +261,7 @@ def test_a_server_that_dies_with_a_move_in_its_hands_costs_nothing(
     assert len(keys_of(sent)) == 1
 
 
+@pytest.mark.both_databases
 def test_a_move_that_was_lost_and_overtaken_is_a_conflict_when_tried_again(
     scene: Scene, page: Page, console: Console
 ) -> None:

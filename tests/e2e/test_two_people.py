@@ -19,7 +19,6 @@ from tests.support.factories import make_rule
 from tests.support.pages import card, cards_in, column
 from tests.support.server import Server
 
-pytestmark = pytest.mark.both_databases
 SOON = 3_000
 """Milliseconds in which others' changes are seen."""
 
@@ -46,6 +45,7 @@ def move_on(scene: Scene, stage: str, further: str) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.both_databases
 def test_the_other_person_sees_a_move_within_three_seconds(
     scene: Scene, page: Page, new_context: Callable[..., BrowserContext]
 ) -> None:
@@ -57,6 +57,7 @@ def test_the_other_person_sees_a_move_within_three_seconds(
     expect(pages.announcement(page)).to_be_empty()
 
 
+@pytest.mark.both_databases
 def test_two_people_at_two_servers_who_move_one_card_end_with_the_same_board(
     scene: Scene, page: Page, new_context: Callable[..., BrowserContext], console: Console, beside: Server
 ) -> None:
@@ -80,6 +81,7 @@ def test_two_people_at_two_servers_who_move_one_card_end_with_the_same_board(
     assert scene.notes("Fish 2") == ["Deal moved: Lead → Proposal"]
 
 
+@pytest.mark.both_databases
 def test_a_rule_that_was_faster_is_named_with_the_person_it_followed(
     scene: Scene, page: Page, console: Console
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_rule_that_was_faster_is_named_with_the_person_it_followed(
     scene.expect_truth(page)
 
 
+@pytest.mark.both_databases
 def test_nobody_is_in_conflict_with_their_own_hands_or_with_the_rules_that_follow_them(
     scene: Scene, page: Page
 ) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, Response, Route, expect
 
@@ -11,6 +12,7 @@ DEMO_PASSWORD = "pipeline-demo"
 LONG_PRESS = 320
 """Milliseconds that a finger rests on a card before it comes along; the board asks for 220."""
 
+Spot = tuple[float, float]
 _cookies: dict[str, list[dict[str, str]]] = {}
 
 
@@ -164,24 +166,54 @@ def _top_of(page: Page, stage: str) -> Locator:
     return first if first.count() else column(page, stage).get_by_role("list")
 
 
-def _middle(place: Locator, *, top: bool = False) -> tuple[float, float]:
+def _middle(place: Locator, *, top: bool = False) -> Spot:
     box = place.bounding_box()
     assert box is not None, "it is not on the screen"
     return box["x"] + box["width"] / 2, box["y"] + (4 if top else box["height"] / 2)
 
 
-def _stroke(page: Page, start: tuple[float, float], end: tuple[float, float], *, rest: int = 0) -> None:
-    """A finger comes down, rests for so many milliseconds, moves in a line and goes up."""
-    finger = page.context.new_cdp_session(page)
+class Finger:
+    """A finger on the screen."""
 
-    def touch(kind: str, *points: tuple[float, float]) -> None:
-        finger.send(
+    def __init__(self, page: Page, place: Spot) -> None:
+        self.session = page.context.new_cdp_session(page)
+        self.place = place
+        self._touch("touchStart", place)
+
+    def over(self, place: Locator) -> None:
+        """Move it in a line to the middle of something."""
+        self.move(_middle(place))
+
+    def move(self, end: Spot) -> None:
+        """Move it in a line."""
+        (x, y), self.place = self.place, end
+        for step in range(1, 13):
+            way = step / 12
+            self._touch("touchMove", (x + (end[0] - x) * way, y + (end[1] - y) * way))
+
+    def let_go(self) -> None:
+        """Take it off the screen."""
+        self._touch("touchEnd")
+
+    def _touch(self, kind: str, *points: Spot) -> None:
+        self.session.send(
             "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]}
         )
 
-    touch("touchStart", start)
+
+@contextmanager
+def held_card(page: Page, deal: str) -> Iterator[Finger]:
+    """Hold a finger on a card until it comes along."""
+    x, y = _middle(card(page, deal))
+    finger = Finger(page, (x, y))
+    page.wait_for_timeout(LONG_PRESS)
+    finger.move((x, y - 24))
+    yield finger
+
+
+def _stroke(page: Page, start: Spot, end: Spot, *, rest: int = 0) -> None:
+    """A finger comes down, rests for so many milliseconds, moves in a line and goes up."""
+    finger = Finger(page, start)
     page.wait_for_timeout(rest)
-    for step in range(1, 13):
-        way = step / 12
-        touch("touchMove", (start[0] + (end[0] - start[0]) * way, start[1] + (end[1] - start[1]) * way))
-    touch("touchEnd")
+    finger.move(end)
+    finger.let_go()
