@@ -99,12 +99,13 @@ class ActivityForm(EditForm):
             if name == "due_on":
                 activity.due_at = due_on(value)
             elif name == "assigned_to_id":
-                activity.assigned_to = _active(session, self.assigned_to_id)
+                activity.assigned_to = active_person(session, self.assigned_to_id)
             else:
                 setattr(activity, name, value)
 
 
-def _active(session: Session, field: Reference) -> User | None:
+def active_person(session: Session, field: Reference) -> User | None:
+    """Whom the field names, None for nobody. FieldError unless the person is active."""
     user = session.get(User, field.data) if field.data else None
     if field.data and (user is None or not user.is_active):
         raise FieldError("assigned_to_id", field.missing)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from crmweb.errors import FieldError, NotFoundError
 from crmweb.models import Pipeline, Stage
-from crmweb.queries import lanes
+from crmweb.queries import attention, cards, lanes
+from crmweb.queries.attention import NONE, Counts
+from crmweb.queries.cards import Card
 from crmweb.queries.lanes import NO_FILTER, Filter
 
 FIRST, MORE, MOST = 25, 50, 1000
@@ -29,27 +30,6 @@ class Money:
     currency: str
     amount: Decimal
     weighted: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """All that a card shows. Days count from `stage_entered_at` (UTC)."""
-
-    id: UUID
-    name: str
-    entity_id: UUID
-    entity_name: str
-    amount: Decimal | None
-    currency: str
-    owner_id: UUID | None
-    owner_name: str | None
-    expected_close_date: date | None
-    closed_date: datetime | None
-    status: str
-    lost_reason: str | None
-    stage_entered_at: datetime
-    version: int
-    stage_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +48,7 @@ class Column:
     version: int
     count: int
     totals: list[Money]
+    rot_days: int | None = None
     share: int = 0
     cards: list[Card] = field(default_factory=list)
     shown: int = 0
@@ -86,7 +67,10 @@ class PipelineHead(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A pipeline's lanes in order. `totals`, `open_count` and the viewer's `mine_count` are over its open stages."""
+    """A pipeline's lanes in order. `totals`, `open_count` and the viewer's `mine_count` are over its open stages.
+
+    `wanting` counts the open deals that want attention, the viewer's own ones when the filter is on those.
+    """
 
     pipeline: PipelineHead
     columns: list[Column]
@@ -95,6 +79,7 @@ class Board:
     mine_count: int
     filter: Filter
     query: str = ""
+    wanting: Counts = NONE
     pipelines: list[tuple[UUID, str]] = field(default_factory=list)
 
     def column(self, stage_id: UUID) -> Column | None:
@@ -111,10 +96,11 @@ def load(
 ) -> Board:
     """The board's heads without cards, under the filter `chosen`; `query` is the view's query string, kept with it.
 
-    Two statements, whatever the number of deals. NotFoundError when there is no such pipeline.
+    Three statements, whatever the number of deals. NotFoundError when there is no such pipeline.
     """
     rows = session.execute(
         select(Stage.id, Stage.name, Stage.description, Stage.color, Stage.status, Stage.probability, Stage.version,
+               Stage.rot_days,
                Pipeline.id.label("pipeline_id"), Pipeline.name.label("pipeline"), Pipeline.description.label("about"),
                Pipeline.is_active, Pipeline.board_version, Pipeline.lost_reasons)
         .join_from(Pipeline, Stage, and_(Stage.pipeline_id == Pipeline.id, Stage.is_archived.is_(False)), isouter=True)
@@ -124,6 +110,10 @@ def load(
     if not rows:
         raise NotFoundError("This pipeline is not there any more.")
     stages = [row for row in rows if row.id is not None]
+    pursued = [(stage.id, stage.rot_days) for stage in stages if stage.status == "open"]
+    dates = attention.dates(pursued)
+    if chosen.wants_attention:
+        chosen = chosen._replace(dates=dates)
     sums, mine = lanes.sums(session, [stage.id for stage in stages], chosen, viewer_id)
     columns = [_column(stage, sums[stage.id]) for stage in stages]
     order = _currencies(columns)
@@ -133,6 +123,7 @@ def load(
         PipelineHead(rows[0].pipeline_id, rows[0].pipeline, rows[0].about, rows[0].is_active, rows[0].board_version),
         columns, _added(is_open, order), sum(column.count for column in is_open),
         sum(mine[column.id] for column in is_open), chosen, query,
+        attention.count(session, [stage for stage, _ in pursued], dates, chosen.owner_id if chosen.mine else None),
     )  # fmt: skip
 
 
@@ -194,7 +185,7 @@ def _column(stage: Any, sums: lanes.Sums) -> Column:
     totals = [Money(currency, amount, amount * chance) for currency, (_, amount) in sums.items() if amount]
     return Column(
         stage.id, stage.name, stage.description, stage.color, stage.status, stage.probability, stage.version,
-        sum(count for count, _ in sums.values()), totals,
+        sum(count for count, _ in sums.values()), totals, stage.rot_days,
     )  # fmt: skip
 
 
@@ -233,10 +224,9 @@ def _added(columns: list[Column], order: list[str]) -> list[Money]:
 
 def _filled(column: Column, rows: list[Any], number: int, before: int = 0) -> Column:
     shown = rows[:number]
-    cards = [Card(*row[:15]) for row in shown]
-    seen = before + len(cards)
+    seen = before + len(shown)
     after = f"{seen}.{shown[-1].position}.{shown[-1].id}" if len(rows) > number else None
-    return replace(column, cards=cards, shown=seen, after=after)
+    return replace(column, cards=[cards.of(row, column.rot_days) for row in shown], shown=seen, after=after)
 
 
 def _cursor(after: str) -> tuple[int, int, UUID]:

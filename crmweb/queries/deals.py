@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,12 +13,18 @@ from sqlalchemy.orm import Session, aliased
 
 from crmweb import clock
 from crmweb.errors import NotFoundError
-from crmweb.models import Deal, Entity, Pipeline, Stage, StageChange, User
+from crmweb.models import Activity, Deal, Entity, Pipeline, Stage, StageChange, User
+from crmweb.queries import attention, next_steps
+from crmweb.queries.next_steps import NextStep
 
 
 @dataclass(frozen=True, slots=True)
 class DealDetail:
-    """A deal with all that its page shows; `weighted` is the amount times the stage's chance."""
+    """A deal with all that its page shows; `weighted` is the amount times the stage's chance.
+
+    Nobody touched it for `quiet_days`; after more than `rot_days` (None: never) it is rotting. `step` is what is to be
+    done next.
+    """
 
     id: UUID
     name: str
@@ -48,6 +54,22 @@ class DealDetail:
     stage_color: str
     probability: float
     weighted: Decimal | None
+    rot_days: int | None
+    quiet_days: int
+    snoozed_until: date | None
+    snooze_reason: str | None
+    step: NextStep | None
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it is open, and nobody is to be told yet that it is quiet."""
+        return self.status == "open" and attention.is_asleep(self.snoozed_until, clock.today())
+
+    @property
+    def is_rotting(self) -> bool:
+        """Whether nobody touched it for longer than its stage allows."""
+        is_late = self.rot_days is not None and self.quiet_days > self.rot_days
+        return self.status == "open" and is_late and not self.is_asleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +85,13 @@ class StageStep:
     seconds: int | None
 
 
+STEP = [f"step_{field.name}" for field in fields(NextStep)]
+"""The columns of a deal's next step."""
+
+
 def load(session: Session, deal_id: UUID) -> DealDetail:
     """The deal. NotFoundError when it is not there or deleted."""
-    owner = aliased(User)
+    owner, step, doer = aliased(User), aliased(Activity), aliased(User)
     row = session.execute(
         select(
             Deal.id, Deal.name, Deal.amount, Deal.currency, Deal.entity_id, Entity.name.label("entity_name"),
@@ -74,19 +100,29 @@ def load(session: Session, deal_id: UUID) -> DealDetail:
             Deal.closed_date, Deal.status, Deal.lost_reason, Deal.custom_fields, Deal.created_at, Deal.updated_at,
             Deal.version, Deal.stage_entered_at, Stage.pipeline_id, Pipeline.name.label("pipeline_name"),
             Pipeline.asks_lost_reason, Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"),
-            Stage.color.label("stage_color"), Stage.probability,
+            Stage.color.label("stage_color"), Stage.probability, Stage.rot_days, Deal.snoozed_until,
+            Deal.snooze_reason, Deal.last_human_activity_at,
+            *(column.label(name) for name, column in zip(STEP, next_steps.columns(step, doer), strict=True)),
         )
         .join(Entity, Entity.id == Deal.entity_id)
         .join(Stage, Stage.id == Deal.stage_id)
         .join(Pipeline, Pipeline.id == Stage.pipeline_id)
         .outerjoin(owner, owner.id == Deal.assigned_to_id)
+        .outerjoin(step, step.id == next_steps.first_of(Deal.id))
+        .outerjoin(doer, doer.id == step.assigned_to_id)
         .where(Deal.id == deal_id, Deal.deleted_at.is_(None))
     ).one_or_none()  # fmt: skip
     if row is None:
         raise NotFoundError("This deal is not there any more.")
-    chance = Decimal(str(row.probability)) / 100
-    values = {**row._mapping, "custom_fields": dict(row.custom_fields or {})}
-    return DealDetail(**values, weighted=None if row.amount is None else row.amount * chance)
+    values: dict[str, Any] = dict(row._mapping) | {"custom_fields": dict(row.custom_fields or {})}
+    step_values = [values.pop(name) for name in STEP]
+    touched_at = values.pop("last_human_activity_at")
+    return DealDetail(
+        **values,
+        weighted=None if row.amount is None else row.amount * Decimal(str(row.probability)) / 100,
+        quiet_days=attention.quiet_days(row.stage_entered_at, touched_at, clock.today()),
+        step=NextStep(*step_values) if step_values[0] else None,
+    )
 
 
 def stages(session: Session, pipeline_id: UUID) -> list[Any]:

@@ -11,7 +11,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_, union_all
 from sqlalchemy.orm import Session
 
-from crmweb.models import Deal, Entity, StageTotal, User
+from crmweb.models import Deal, Entity, StageTotal
+from crmweb.queries import attention
+from crmweb.queries.attention import Dates
+from crmweb.queries.cards import select_cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,15 +24,39 @@ Sums = dict[str, tuple[int, Decimal]]
 
 
 class Filter(NamedTuple):
-    """What narrows a board. `owner_id`: the viewer's own deals only."""
+    """What narrows a board. `owner_id`: the viewer's own deals only; `dates`: the day that the last three go by."""
 
     text: str = ""
     mine: bool = False
     owner_id: UUID | None = None
+    rotting: bool = False
+    overdue: bool = False
+    no_step: bool = False
+    dates: Dates | None = None
 
     @property
     def is_set(self) -> bool:
-        return bool(self.text or self.mine)
+        return self.address() != {}
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether deals must be looked at to count what passes; the kept totals do not know."""
+        return bool(self.text or self.wants_attention)
+
+    @property
+    def wants_attention(self) -> bool:
+        """Whether it depends on the day what passes."""
+        return self.rotting or self.overdue or self.no_step
+
+    def address(self, **other: bool) -> dict[str, Any]:
+        """What it is in a query string, with `other` marks on or off."""
+        marks = {name: getattr(self, name) for name in MARKS} | other
+        text = {"q": self.text} if self.text else {}
+        return text | {name: 1 for name, is_on in marks.items() if is_on}
+
+
+MARKS = ("mine", "rotting", "overdue", "no_step")
+"""The marks of a filter that are on or off."""
 
 
 NO_FILTER = Filter()
@@ -50,9 +77,9 @@ def sums(
     for row in session.execute(totals.with_only_columns(*StageTotal.__table__.columns)):
         if row.owner_id == viewer_id:
             mine[row.stage_id] += row.deal_count
-        if not chosen.text and (not chosen.mine or row.owner_id == chosen.owner_id):
+        if not chosen.is_counted and (not chosen.mine or row.owner_id == chosen.owner_id):
             add(row.stage_id, row.currency, row.deal_count, row.amount_sum)
-    if chosen.text:
+    if chosen.is_counted:
         query = select(
             Deal.stage_id, Deal.currency, func.count().label("deals"), func.sum(Deal.amount).label("amount")
         )
@@ -85,9 +112,7 @@ def _first(numbers: tuple[tuple[UUID, int], ...], chosen: Filter) -> Select[*tup
 def _keys(stage_id: UUID, chosen: Filter, number: int) -> Select[Any]:
     """The ids of a stage's first cards. Ids alone, so that names are looked up for the shown ones only."""
     lane = select(Deal.id.label("deal_id")).where(Deal.stage_id == stage_id, Deal.deleted_at.is_(None))
-    if chosen.mine:
-        lane = lane.where(Deal.assigned_to_id == chosen.owner_id)
-    if chosen.text:
+    if chosen.is_set:
         lane = lane.join(Entity, Entity.id == Deal.entity_id).where(_passes(chosen))
     return lane.order_by(Deal.position, Deal.id).limit(number)
 
@@ -95,18 +120,7 @@ def _keys(stage_id: UUID, chosen: Filter, number: int) -> Select[Any]:
 def _cards(lanes: list[Select[Any]]) -> Select[*tuple[Any, ...]]:
     """The rows of all `lanes`' cards, in each lane's order."""
     parts = [select(lane.subquery().c.deal_id) for lane in lanes]
-    keys = (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
-    return (
-        select(
-            Deal.id, Deal.name, Deal.entity_id, Entity.name.label("entity_name"), Deal.amount, Deal.currency,
-            Deal.assigned_to_id, User.name.label("owner_name"), Deal.expected_close_date, Deal.closed_date, Deal.status,
-            Deal.lost_reason, Deal.stage_entered_at, Deal.version, Deal.stage_id, Deal.position,
-        )
-        .join_from(keys, Deal, Deal.id == keys.c.deal_id)
-        .join(Entity, Entity.id == Deal.entity_id)
-        .outerjoin(User, User.id == Deal.assigned_to_id)
-        .order_by(Deal.stage_id, Deal.position, Deal.id)
-    )  # fmt: skip
+    return select_cards((union_all(*parts) if len(parts) > 1 else parts[0]).subquery())
 
 
 def _passes(chosen: Filter) -> ColumnElement[bool]:
@@ -114,6 +128,12 @@ def _passes(chosen: Filter) -> ColumnElement[bool]:
     conditions: list[ColumnElement[bool]] = [true()]
     if chosen.mine:
         conditions.append(Deal.assigned_to_id == chosen.owner_id)
+    if chosen.dates and chosen.rotting:
+        conditions.append(attention.is_rotting(chosen.dates))
+    if chosen.dates and chosen.overdue:
+        conditions.append(attention.is_overdue(chosen.dates))
+    if chosen.dates and chosen.no_step:
+        conditions.append(attention.has_no_step())
     for word in chosen.text.casefold().split():
         named = (key.contains(word, autoescape=True) for key in (Deal.name_key, Entity.name_key))
         conditions.append(or_(*named))

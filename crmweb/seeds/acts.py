@@ -127,6 +127,19 @@ class Planned(Act):
 
 
 @dataclass(frozen=True)
+class Snoozed(Act):
+    """A deal was let sleep."""
+
+    deal: str
+    until: date
+    reason: str
+
+    def do(self, session: Session, world: World) -> None:
+        deal = Deal.locked(session, world.deals[self.deal])
+        deal.snoozed_until, deal.snooze_reason = self.until, self.reason
+
+
+@dataclass(frozen=True)
 class Completed(Act):
     """A task was done."""
 

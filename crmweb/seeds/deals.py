@@ -40,6 +40,14 @@ UPCOMING, TALKS, QUOTED, RISK, RENEWED, ENDED = (
     "Coming up", "In talks", "Quoted", "At risk", "Renewed", "Ended",
 )  # fmt: skip
 
+ROT_DAYS = {LEAD: 21, QUALIFIED: 14, PROPOSAL: 10, NEGOTIATION: 7}
+"""After how many days without a sign of life a deal rots, by stage."""
+ASLEEP = {
+    "Charter boat positions": (12, "The boats are out of the water until spring."),
+    "Snow plough tracking": (24, "The council votes on the budget first."),
+}
+"""Deals that sleep: for how many more days, and why."""
+
 # fmt: off
 SALES = (
     Stand("Cold-chain monitoring pilot", "Ostsee Frischfisch AG", "€38,500", "AB", LEAD, 1, 52),

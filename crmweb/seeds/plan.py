@@ -11,7 +11,19 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 
 from crmweb.seeds import deals, talk
-from crmweb.seeds.acts import Act, Completed, Edited, FollowedUp, Gone, Moved, Noted, Opened, Planned, Said
+from crmweb.seeds.acts import (
+    Act,
+    Completed,
+    Edited,
+    FollowedUp,
+    Gone,
+    Moved,
+    Noted,
+    Opened,
+    Planned,
+    Said,
+    Snoozed,
+)
 from crmweb.seeds.deals import Stand
 
 LADDERS = (
@@ -83,6 +95,10 @@ def _story(stand: Stand, calendar: Calendar) -> Iterator[Act]:
             yield from _present(stand, who, start, calendar, dice)
         else:
             yield from _past(stand, stage, who, (start, end), calendar, dice)
+    if stand.name in deals.ASLEEP:
+        days, reason = deals.ASLEEP[stand.name]
+        asleep = calendar.between(stays[-1][1], calendar.now, dice)
+        yield Snoozed(asleep, stand.owner, stand.name, calendar.today + timedelta(days=days), reason)
     if stand.name in talk.COMPLAINTS:
         complaint = talk.Saying("call", talk.COMPLAINTS[stand.name], "Promised an answer within a day.", 6)
         yield Said(calendar.between(stays[-1][1], calendar.now, dice), "TO", stand.name, complaint)

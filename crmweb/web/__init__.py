@@ -21,12 +21,14 @@ from crmweb.web import (
     keyboard,
     moves,
     navigation,
+    next_steps,
     notifications,
     people,
     pipelines,
     questions,
     rules,
     security,
+    snoozes,
     stages,
 )
 
@@ -45,7 +47,7 @@ PAGES = (
     pipelines,
     rules,
 )
-MORE_OF = {deals: (deal_forms, deal_list, moves, questions), pipelines: (stages,)}
+MORE_OF = {deals: (deal_forms, deal_list, moves, next_steps, questions, snoozes), pipelines: (stages,)}
 """Modules that add routes to another one's blueprint."""
 
 

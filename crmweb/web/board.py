@@ -16,7 +16,7 @@ from crmweb.extensions import db
 from crmweb.forms.moves import pairs
 from crmweb.queries import board as boards
 from crmweb.queries import stage_facts
-from crmweb.queries.lanes import Filter
+from crmweb.queries.lanes import MARKS, Filter
 from crmweb.web import deals as deal_pages
 from crmweb.web.access import Person, access, me, this_sign_in
 from crmweb.web.htmx import is_htmx, tagged
@@ -37,10 +37,9 @@ class View:
     def of(cls, query: str, person: Person) -> View:
         """The view of a query string; what cannot be read counts as not asked for."""
         asked = {name: values[-1] for name, values in parse_qs(query.lstrip("?"), max_num_fields=50).items()}
-        mine = asked.get("mine") == "1"
-        chosen = Filter(
-            asked.get("q", "").replace("\x00", "").strip()[:LONGEST_FILTER], mine, person.id if mine else None
-        )
+        marks: dict[str, Any] = {name: asked.get(name) == "1" for name in MARKS}
+        words = asked.get("q", "").replace("\x00", "").strip()[:LONGEST_FILTER]
+        chosen = Filter(words, owner_id=person.id if marks["mine"] else None, **marks)
         try:
             deal_id = UUID(asked["deal"]) if "deal" in asked else None
         except ValueError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
-    from crmweb.queries.board import Card
+    from crmweb.queries.cards import Card
 
 KEPT = 20_000  # about 1 kB each
 

@@ -70,6 +70,15 @@ def panel(deal_id: UUID, person: Person) -> dict[str, Any]:
     }
 
 
+def home_of(deal: DealDetail) -> str:
+    """Where a form about the deal came from: its page (`back` deal), else the board at its card, under its view."""
+    if request.values.get("back") == "deal":
+        return url_for("deals.show", deal_id=deal.id)
+    query = request.values.get("view", "").lstrip("?")[:500]
+    url = url_for("board.show", pipeline_id=deal.pipeline_id)
+    return f"{url}{'?' if query else ''}{query}#deal-{deal.id}"
+
+
 def open_panel(deal_id: UUID | None, person: Person) -> dict[str, Any]:
     """The panel's context for a board that has `deal_id` open; an unknown deal opens nothing."""
     if deal_id is None:

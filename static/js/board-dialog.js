@@ -2,7 +2,7 @@
 import { cardOf, dialog, move, say } from "./board.js";
 
 document.addEventListener("click", async (event) => {
-  const link = event.target.closest(".card .mv, .lane h2 a, [data-ask]");
+  const link = event.target.closest(".card :is(.mv, .step, .quiet, .asleep), .lane h2 a, [data-ask]");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (link.closest("[aria-busy=true]")) return;
@@ -13,9 +13,9 @@ document.addEventListener("click", async (event) => {
   if (!dialog.open) say("Nothing arrived. Try again.");
 });
 
-// What arrives, behind a link or with the answer to a move, opens it.
+// What arrives, behind a link or with the answer to a move, opens it; an answer that leaves nothing in it closes it.
 document.addEventListener("htmx:after:swap", () => {
-  if (dialog.open || !dialog.firstElementChild) return;
+  if (dialog.open || !dialog.firstElementChild) return dialog.firstElementChild ?? dialog.close();
   name();
   dialog.setAttribute("aria-labelledby", dialog.querySelector("h2").id);
   dialog.showModal();

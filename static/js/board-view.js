@@ -4,7 +4,7 @@ import { board } from "./board.js";
 document.getElementById("filters").addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const address = new URL(location.href);
   const asked = new URL(ctx.request.action, location.href).searchParams;
-  for (const name of ["q", "mine"]) {
+  for (const name of ["q", "mine", "rotting", "overdue", "no_step"]) {
     if (asked.get(name)) address.searchParams.set(name, asked.get(name));
     else address.searchParams.delete(name);
   }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from flask import Flask
 
 from crmweb import clock
 from crmweb.models import User
-from crmweb.queries.board import Card
+from crmweb.queries.cards import Card
 from crmweb.web.cards import render_cards
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -20,10 +21,10 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 @pytest.fixture
 def shown(priya: User) -> Card:
-    """Priya's open deal, four days in its stage."""
+    """Priya's open deal, which should have closed yesterday."""
     return Card(
-        uuid4(), "Yard <cameras>", uuid4(), "Porto & Co", Decimal(89_500), "EUR", priya.id, priya.name,
-        date(2026, 11, 20), None, "open", None, datetime(2026, 11, 17, 9, tzinfo=UTC), 3, uuid4(),
+        uuid4(), "Yard <cameras>", "Porto & Co", Decimal(89_500), "EUR", priya.id, priya.name,
+        date(2026, 11, 20), None, "open", None, 3, uuid4(),
     )  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_a_card_tells_its_row_and_no_more(app: Flask, shown: Card, priya: User) 
     assert "Yard &lt;cameras&gt;" in html
     assert "Porto &amp; Co" in html
     assert "€89,500" in html
-    assert "4 d in stage" in html
+    assert "Add next step" in html
     assert 'data-version="3"' in html
     assert "late" in html
     assert "csrf" not in html
@@ -64,3 +65,30 @@ def test_a_changed_row_is_drawn_anew(app: Flask, shown: Card, priya: User) -> No
     assert "Price" in render(
         app, replace(shown, status="closed_lost", closed_date=NOON, lost_reason="Price"), priya
     )
+
+
+def test_a_card_says_what_is_next_and_how_late_it_is(app: Flask, shown: Card, priya: User) -> None:
+    def says(step: str, due: datetime | None = None) -> str:
+        html = render(app, replace(shown, step=step, step_due_at=due), priya)
+        link = rf'<a class="([^"]*)" href="/deals/{shown.id}/next-step"[^>]*>.*?#([^"]*)".*?</svg>(.*?)</a>'
+        found = re.search(link, html)
+        assert found
+        return f"{re.sub('</?span>', '', found[3])} [{found[1]}, {found[2]}]"
+
+    assert says("Call") == "Call [step, square-check-big]"
+    assert says("Call", NOON) == "Call, today [step, square-check-big]"
+    assert says("Call", NOON + timedelta(days=1)) == "Call, tomorrow [step, square-check-big]"
+    assert says("Call", NOON - timedelta(days=2)) == "Call, 2 d late [step late, clock]"
+    assert says("<b>") == "&lt;b&gt; [step, square-check-big]"
+
+
+def test_a_card_says_that_nobody_touched_its_deal_or_that_it_sleeps(
+    app: Flask, shown: Card, priya: User
+) -> None:
+    quiet = replace(shown, quiet_days=16, rot_days=10)
+    assert "Quiet 16 d, limit 10" in render(app, quiet, priya)
+    assert f'href="/deals/{shown.id}/snooze"' in render(app, quiet, priya)
+    assert "/snooze" not in render(app, quiet, priya, may_move=False)
+    asleep = replace(shown, asleep_until=date(2026, 12, 3))
+    assert "Sleeps until 3 Dec" in render(app, asleep, priya)
+    assert "Quiet" not in render(app, asleep, priya)

@@ -16,7 +16,7 @@ from tests.support.people import sign_in
 from tests.support.routes import Contents, Route, records_of_priya, routes, unknown
 
 HTMX = {"HX-Request": "true"}
-OPEN_TO_OTHER_REPS = {"deals.note", "deals.task", "entities.note", "entities.task"}
+OPEN_TO_OTHER_REPS = {"deals.next_step", "deals.note", "deals.task", "entities.note", "entities.task"}
 """What a rep may do with a deal that is another's: speak about it."""
 NEEDS_A_QUERY = {"board.more"}
 """Pages that answer 422 without a query string: more cards, but after which?"""
