@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from crmweb.models import Change, ChangeSet, RuleRun, User, WorkflowRule
+from crmweb.models import Activity, Change, ChangeSet, Deal, RuleRun, Stage, User, WorkflowRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +75,30 @@ def touches_since(session: Session, change_set_id: UUID, record_ids: Iterable[UU
         )
         for row in session.execute(query)
     ]  # fmt: skip
+
+
+class Home(NamedTuple):
+    """Where a change set is shown: the deal with its board, or the entity; None where there is none of it."""
+
+    deal_id: UUID | None = None
+    entity_id: UUID | None = None
+    pipeline_id: UUID | None = None
+
+
+def home(session: Session, change_set_id: UUID) -> Home:
+    """The home of the record that the change set met first. One statement."""
+    query = (
+        select(
+            func.coalesce(Activity.deal_id, Deal.id), Activity.entity_id, Stage.pipeline_id, Change.record_id
+        )
+        .outerjoin(Activity, Activity.id == Change.record_id)
+        .outerjoin(Deal, Deal.id == func.coalesce(Activity.deal_id, Change.record_id))
+        .outerjoin(Stage, Stage.id == Deal.stage_id)
+        .where(Change.change_set_id == change_set_id, Change.record_type.in_(("Deal", "Entity", "Activity")))
+        .order_by(Change.sequence)
+    )
+    row: Any = session.execute(query.limit(1)).first()
+    if row is None:
+        return Home()
+    of_deal, of_entity, pipeline_id, record_id = row
+    return Home(of_deal, (of_entity or record_id) if of_deal is None else None, pipeline_id)

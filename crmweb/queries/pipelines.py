@@ -105,3 +105,8 @@ def _filled(session: Session, pipeline_id: UUID | None) -> list[PipelineRow]:
         live, archived = of[row.id]
         found.append(PipelineRow(**row._mapping, stages=live, archived=archived))
     return found
+
+
+def of_stage(session: Session, stage_id: UUID) -> UUID | None:
+    """The pipeline of a stage, None when there is no such stage."""
+    return session.scalar(select(Stage.pipeline_id).where(Stage.id == stage_id))

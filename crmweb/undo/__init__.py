@@ -37,13 +37,13 @@ NAMES = {"Entity": "contact", "Deal": "deal"}
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What an undo did. `left`: each deal with the stage in which it was; `back_in`: the names of the stages entered.
+    """What an undo did. `stages`: where its deals are or were; `back_in`: the names of the stages they entered.
 
     `gone` and `back` tell what was deleted and what came back: `deal`, `contact`, or an activity's type.
     """
 
     change_set_id: UUID
-    left: dict[UUID, UUID] = field(default_factory=dict)
+    stages: set[UUID] = field(default_factory=set)
     back_in: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     back: list[str] = field(default_factory=list)
@@ -111,8 +111,9 @@ def _take_back(
         if one.goes:
             record.deleted_at = record.deleted_by_id = None
         if isinstance(record, Deal):
-            undone.left[record.id] = record.stage_id
+            undone.stages.add(record.stage_id)
             _take_back_deal(record, one, steps.get(record.id, []), by, undone)
+            undone.stages.add(record.stage_id)
         else:
             restore(record, one.before())
         if one.comes:

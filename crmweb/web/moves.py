@@ -22,6 +22,7 @@ from crmweb.errors import (
 from crmweb.extensions import db
 from crmweb.forms import open_tasks
 from crmweb.forms.moves import MoveForm
+from crmweb.ledger import Ledger
 from crmweb.models import Deal
 from crmweb.models.deal import Move
 from crmweb.queries import deals
@@ -32,6 +33,7 @@ from crmweb.web import filters, questions
 from crmweb.web.access import Person, access, me
 from crmweb.web.deals import bp, move_form
 from crmweb.web.htmx import is_htmx
+from crmweb.web.outcome import with_undo
 
 
 @bp.post("/deals/<uuid:deal_id>/stage")
@@ -60,7 +62,10 @@ def stage(deal_id: UUID) -> Response | tuple[str, int] | str:
     except CRMError as refusal:
         return _refused(seen, form, refusal, person)
     left = _left_open(heard["deal"], move, form, person)
+    told = _told(move, heard["deal"], heard["ledger"], person)
     if not is_htmx():
+        if told:
+            flash(told, "undo")  # type: ignore[arg-type]
         if left:
             flash(_open_tasks_link(deal_id, left), "done")
         return redirect(_card_url(seen), code=303)
@@ -68,13 +73,18 @@ def stage(deal_id: UUID) -> Response | tuple[str, int] | str:
     shown, runs = board_page.shown(seen.pipeline_id, person, touched), heard["ledger"].runs
     said = _said(shown["board"], deal_id, person, runs)
     return render_template(
-        "board/_moved.html",
-        message=said,
-        failures=_failures(runs),
-        moved_id=deal_id,
-        open_tasks=left,
+        "board/_moved.html", message=said, failures=_failures(runs), told=told, moved_id=deal_id, open_tasks=left,
         **shown,
-    )
+    )  # fmt: skip
+
+
+def _told(move: Move, deal: Deal, made: Ledger, person: Person) -> dict[str, str] | None:
+    """The toast that offers to undo a move; None when it was none, or the deal is now another's to change."""
+    if move.kind != "moved" or not rights.may_edit_deal(person, deal.assigned_to_id):
+        return None
+    acted = sum(run["outcome"] == "acted" for run in made.runs)
+    rules = f"{acted} rule{'s' if acted > 1 else ''} acted." if acted else ""
+    return with_undo(f"Moved to {deal.stage.name}.", made.id, rules, deal.id)
 
 
 def _refused(seen: DealDetail, form: MoveForm, refusal: CRMError, person: Person) -> tuple[str, int]:

@@ -1,6 +1,8 @@
-"""The answer to a form that was saved: where it goes on, and which rules did not run although it was."""
+"""What follows when something was saved: where it goes on, what is told there, and how it is taken back."""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 from flask import flash
 from werkzeug.wrappers import Response
@@ -14,3 +16,10 @@ def saved(form: RecordForm, url: str) -> Response:
     for failure in form.failures:
         flash(f"Saved. {failure}", "refusal")
     return see_other(url)
+
+
+def with_undo(words: str, change_set_id: UUID, more: str = "", deal_id: UUID | None = None) -> dict[str, str]:
+    """A toast that offers to take the change set back; `more` stands behind its words, `deal_id` is what was moved."""
+    return {
+        "words": words, "more": more, "change_set_id": str(change_set_id), "deal_id": str(deal_id or ""),
+    }  # fmt: skip

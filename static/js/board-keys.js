@@ -2,8 +2,7 @@
 import { board, laneOf, lanes, mayMove, move, neighbour, say } from "./board.js";
 
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
-
-const ANYWHERE = { "/": "#filters [type=search]", n: "#tools > .btn", "?": ".menu [href$='/keyboard']" };
+const ANYWHERE = { "/": "#filters [type=search]", n: "#tools > .btn", z: "#toasts .undo", "?": ".menu [href$='/keyboard']" };
 
 board().addEventListener("keydown", (event) => {
   const card = event.target.closest(".card");

@@ -71,7 +71,7 @@ def test_a_move_is_taken_back_with_what_followed_from_it(stages: Stages, priya: 
     deal = fresh(deal)
     assert (deal.stage.name, deal.status, deal.lost_reason, deal.closed_date) == ("Lead", "open", None, None)
     assert deal.stage_entered_at == noon
-    assert (undone.back_in, undone.left) == (["Lead"], {deal.id: stages["Closed Lost"].id})
+    assert (undone.back_in, undone.stages) == (["Lead"], {stages["Closed Lost"].id, stages["Lead"].id})
     assert totals(stages["Closed Lost"]) == {}
     assert totals(stages["Lead"]) == {("Priya Nair", "USD"): (1, 50_000)}
     everything_agrees()

@@ -73,7 +73,7 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag == "form" and given.get("method") == "post":
+        if tag == "form" and given.get("method") == "post" and "action" in given:
             self._form = Form(given["action"] or "")
             self.page.forms.append(self._form)
         elif tag == "p" and given.get("class") == "error":

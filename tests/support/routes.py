@@ -14,7 +14,7 @@ from werkzeug.routing import Rule
 
 from crmweb import changes, invitations, sign_in
 from crmweb.extensions import db
-from crmweb.models import Base, Notification, Session
+from crmweb.models import Base, Change, Notification, Session
 from tests.support.cast import Cast
 from tests.support.factories import (
     make_deal,
@@ -83,6 +83,9 @@ def records_of_priya(cast: Cast) -> dict[str, Any]:
         "person_id": person.id,
         "sign_in_id": db.session.scalar(select(Session.id).where(Session.user_id == cast.priya.id).limit(1)),
         "token": invitations.invite(person.id),
+        "change_set_id": db.session.scalar(
+            select(Change.change_set_id).where(Change.record_id == deal.id).limit(1)
+        ),
         "name": "app.css",
     }
 
