@@ -17,7 +17,7 @@ from crmweb.models.types import Thousandths, UtcDateTime
 
 UNTRACKED_FIELDS = frozenset(
     "id created_at updated_at position version board_version next_due_at last_human_activity_at failures name_key "
-    "email_key password_hash deleted_by_id paused_at".split()
+    "email_key password_hash deleted_by_id paused_at on_since".split()
 )
 
 

@@ -11,11 +11,14 @@ from uuid import UUID
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
+from crmweb import clock
 from crmweb.errors import FieldError
 from crmweb.models.base import Base, Record, choice, not_empty, one_of, text, whole
 
 ENTITY_TYPES = ("Deal", "Entity", "Activity")
-TRIGGERS = ("create", "update", "delete")
+EVENTS = ("create", "update", "delete")
+TRIGGERS = (*EVENTS, "stage_changed", "days_in_stage", "no_activity", "date_reached")
+MATCHES = ("all", "any")
 FIRES = ("every_time", "becomes_true")
 ON_FAILURE = ("keep", "undo")
 DEEPEST = 4
@@ -23,6 +26,8 @@ DEFINITION = (
     "name",
     "entity_type",
     "trigger_event",
+    "trigger_config",
+    "match",
     "conditions",
     "actions",
     "fires",
@@ -34,20 +39,26 @@ DEFINITION = (
 class WorkflowRule(Record):
     """When something happens to a record and the conditions hold, do the actions.
 
-    `conditions`: a list of {field, operator, value}, all of which must hold; empty: always. `actions`: a list of
-    {type, config}, done in order. The documents' single-condition, single-action keywords are accepted, and are what a
-    simple rule reads back as. `order` is unique per entity type among rules that are not archived.
+    `trigger_config` says more about the trigger (`workflow.triggers`). `conditions`: a list of {field, operator,
+    value}, of which `match` all or any must hold; an element may be a group {match, conditions}; empty: always.
+    `actions`: a list of {type, config}, done in order. The documents' single-condition, single-action keywords are
+    accepted, and are what a simple rule reads back as. `order` is unique per entity type among rules that are not
+    archived.
+
+    `on_since` (UTC): what time brings about counts from then on; None: from ever.
     """
 
     __tablename__ = "workflow_rules"
     defaults: ClassVar[dict[str, Any]] = {
         "conditions": list, "actions": list, "fires": "every_time", "stop_after": False, "on_failure": "keep",
-        "is_active": True, "version": 1, "failures": 0,
+        "is_active": True, "version": 1, "failures": 0, "match": "all", "trigger_config": dict, "on_since": clock.now,
     }  # fmt: skip
 
     name: Mapped[str] = mapped_column(String(200))
     entity_type: Mapped[str] = mapped_column(String(16))
     trigger_event: Mapped[str] = mapped_column(String(16))
+    trigger_config: Mapped[dict[str, Any]] = mapped_column(JSON)
+    match: Mapped[str] = mapped_column(String(3))
     conditions: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     actions: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     order: Mapped[int]
@@ -55,6 +66,7 @@ class WorkflowRule(Record):
     stop_after: Mapped[bool]
     on_failure: Mapped[str] = mapped_column(String(8))
     is_active: Mapped[bool]
+    on_since: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     failures: Mapped[int]
     archived_at: Mapped[datetime | None]
@@ -65,6 +77,7 @@ class WorkflowRule(Record):
         CheckConstraint("failures >= 0", name="failures_count"),
         one_of("entity_type", ENTITY_TYPES),
         one_of("trigger_event", TRIGGERS),
+        one_of("match", MATCHES),
         one_of("fires", FIRES),
         one_of("on_failure", ON_FAILURE),
         not_empty(),
@@ -109,7 +122,8 @@ class WorkflowRule(Record):
         return {name: getattr(self, name) for name in DEFINITION}
 
     def _only_condition(self) -> dict[str, Any]:
-        return self.conditions[0] if len(self.conditions) == 1 else {}
+        only = self.conditions[0] if len(self.conditions) == 1 else {}
+        return {} if "conditions" in only else only
 
     @validates("name")
     def _name(self, _: str, value: Any) -> str | None:
@@ -126,6 +140,19 @@ class WorkflowRule(Record):
     @validates("trigger_event")
     def _trigger_event(self, name: str, value: Any) -> str:
         return choice(name, value, TRIGGERS)
+
+    @validates("trigger_config")
+    def _trigger_config(self, name: str, value: Any) -> dict[str, Any]:
+        if value is not None and not isinstance(value, dict):
+            raise FieldError(
+                name, "What more there is to say of the trigger is a mapping of settings to values."
+            )
+        kept: dict[str, Any] = _plain(name, value or {})
+        return kept
+
+    @validates("match")
+    def _match(self, name: str, value: Any) -> str:
+        return choice(name, value, MATCHES)
 
     @validates("fires")
     def _fires(self, name: str, value: Any) -> str:
@@ -159,6 +186,19 @@ def _plain(name: str, value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value)):
         return value
     raise FieldError(name, f"A rule cannot keep a {type(value).__name__} like this one.")
+
+
+class RuleOccasion(Base):
+    """A rule that time set off met a record once at this occasion: the moment (UTC) from which its days are counted."""
+
+    __tablename__ = "rule_occasions"
+
+    rule_id: Mapped[UUID] = mapped_column(
+        ForeignKey("workflow_rules.id", ondelete="CASCADE"), primary_key=True
+    )
+    record_id: Mapped[UUID] = mapped_column(primary_key=True)
+    counted_from: Mapped[datetime] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
 
 
 class RuleVersion(Base):

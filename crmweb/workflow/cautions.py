@@ -8,6 +8,7 @@ from uuid import UUID
 
 from crmweb.workflow.explain import changes_only
 from crmweb.workflow.naming import Definition
+from crmweb.workflow.parts import in_order
 
 ADDS = ("create_activity", "send_notification")
 EACH_EDIT = (
@@ -46,10 +47,12 @@ def _feeds(one: Definition, other: Definition) -> bool:
         return kind == "Activity" and any(
             action.get("type") == "create_activity" for action in one.get("actions") or ()
         )
+    if trigger == "stage_changed":
+        return kind == "Deal" and "stage" in _writes(one, "Deal")
     if trigger != "update":
         return False
     written = _writes(one, str(kind))
-    read = {str(condition.get("field")) for condition in other.get("conditions") or ()}
+    read = {str(condition.get("field")) for condition in in_order(other.get("conditions"))}
     return bool(written & read if read else written)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from crmweb import config
 from crmweb.errors import FieldError
 from crmweb.models import WorkflowRule
-from crmweb.workflow import catalog, kinds
+from crmweb.workflow import catalog, kinds, triggers
 from crmweb.workflow.actions import ACTIONS
-from crmweb.workflow.conditions import Condition
+from crmweb.workflow.conditions import MATCHES, Condition, Group
 from crmweb.workflow.operators import OPERATORS, Operator
+from crmweb.workflow.parts import in_order, is_group
 from crmweb.workflow.rounds import Rule
 
 MOST_PARTS = 20
@@ -26,12 +27,12 @@ def check(session: Session, rule: WorkflowRule) -> None:
     """FieldError in words when the rule makes no sense: unknown fields, operators, actions, values of a wrong kind."""
     if not rule.actions:
         raise FieldError("actions", "A rule needs at least one action.")
-    if max(len(rule.conditions), len(rule.actions)) > MOST_PARTS:
+    triggers.check(session, rule.entity_type, rule.trigger_event, rule.trigger_config)
+    if max(len(list(in_order(rule.conditions))), len(rule.actions)) > MOST_PARTS:
         raise FieldError("actions", f"At most {MOST_PARTS} conditions and {MOST_PARTS} actions.")
     if rule.fires == "becomes_true" and rule.trigger_event == "update" and not rule.conditions:
         raise FieldError("fires", "Without a condition it is always true and never becomes so. Add one.")
-    for condition in rule.conditions:
-        compile_condition(rule.entity_type, condition, session)
+    compile_parts(rule.entity_type, rule.conditions, session)
     for action in rule.actions:
         check_action(session, rule.entity_type, rule.trigger_event, action)
 
@@ -39,8 +40,7 @@ def check(session: Session, rule: WorkflowRule) -> None:
 def fault(definition: Mapping[str, Any]) -> str:
     """Why a stored rule cannot run any more: what it names is not in the catalog. Empty when it can."""
     try:
-        for condition in definition["conditions"]:
-            compile_condition(definition["entity_type"], condition)
+        compile_parts(definition["entity_type"], definition["conditions"])
     except FieldError as unknown:
         return unknown.message
     return ""
@@ -73,12 +73,32 @@ def check_limit(session: Session, rule: WorkflowRule) -> None:
 
 def compile_rule(rule: WorkflowRule) -> Rule:
     """The rule as the engine runs it. FieldError when the catalog does not know something in it any more."""
+    trigger = triggers.TRIGGERS[rule.trigger_event]
     return Rule(
-        rule.id, rule.name, rule.version, rule.entity_type, rule.trigger_event,
-        tuple(compile_condition(rule.entity_type, condition) for condition in rule.conditions),
+        rule.id, rule.name, rule.version, rule.entity_type, trigger.event or rule.trigger_event,
+        compile_parts(rule.entity_type, rule.conditions),
         tuple((action["type"], action.get("config") or {}) for action in rule.actions),
-        rule.fires, rule.stop_after, rule.on_failure, rule.failures,
+        rule.fires, rule.stop_after, rule.on_failure, rule.failures, rule.match,
+        trigger.only(rule.trigger_config),
     )  # fmt: skip
+
+
+def compile_parts(
+    entity_type: str, written: Iterable[Any], session: Session | None = None, *, are_inner: bool = False
+) -> tuple[Condition | Group, ...]:
+    """The written conditions, and the groups among them, as the engine reads them. FieldError as compile_condition."""
+    found: list[Condition | Group] = []
+    for part in written:
+        if not is_group(part):
+            found.append(compile_condition(entity_type, part, session))
+            continue
+        if are_inner or part.get("match") not in MATCHES or not isinstance(part.get("conditions"), list):
+            raise FieldError(
+                "conditions", "A group is {match: all or any, conditions: a list}, and holds no group itself."
+            )
+        inner = compile_parts(entity_type, part["conditions"], session, are_inner=True)
+        found.append(Group(part["match"], inner))
+    return tuple(found)
 
 
 def compile_condition(entity_type: str, written: dict[str, Any], session: Session | None = None) -> Condition:

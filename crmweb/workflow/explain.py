@@ -6,32 +6,23 @@ complete or not: what is missing in a draft reads as "…".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from crmweb.errors import FieldError
 from crmweb.workflow import catalog, kinds
+from crmweb.workflow.conditions import ANY
 from crmweb.workflow.naming import Definition, Names, field_of
 from crmweb.workflow.operators import OPERATORS, Operator
-from crmweb.workflow.texts import readable
+from crmweb.workflow.parts import in_order, is_group
+from crmweb.workflow.phrases import LONGEST, MISSING, Part, Values, Write, between, of_actions
+from crmweb.workflow.triggers import BEFORE, DATES
 
-Write = Callable[[Any, str], str]
-"""How a typed value is written, and in which currency ("" for no money)."""
+__all__ = ["Part", "Write", "changes_only", "plainly", "sentence", "text"]
 
-MISSING = "…"
 A = {"Deal": "a deal", "Entity": "a contact", "Activity": "an activity"}
 HAPPENS = {"create": "is created", "update": "is updated", "delete": "is deleted"}
 CHANGES = ("changed", "changed_to", "changed_from")
-GONE = {kinds.PERSON: "a person who is gone", kinds.ENTITY: "a contact that is gone"}
-LONGEST = 120
-
-
-class Part(NamedTuple):
-    """A piece of the sentence. `anchor`: the form's control that the value comes from."""
-
-    text: str
-    is_value: bool = False
-    anchor: str = ""
+STAGE = catalog.field("Deal", "stage")
 
 
 def plainly(value: Any, currency: str) -> str:
@@ -41,12 +32,14 @@ def plainly(value: Any, currency: str) -> str:
 
 def sentence(definition: Definition, names: Names, write: Write = plainly) -> list[Part]:
     """What the rule does and when. Never raises."""
-    conditions = list(_conditions(definition, names, write))
-    parts = [Part(_beginning(definition)), *_between(conditions, " and ")]
+    values = Values(names, write, _currency(definition))
+    parts, joined = list(_beginning(definition, values)), " and "
+    conditions = list(_conditions(definition.get("conditions"), definition, values))
     if conditions:
-        parts.insert(1, Part(" so that " if _becomes_true(definition) else " and "))
-    actions = list(_actions(definition, names, write))
-    parts += [Part(", "), *(_between(actions, " and ") or [Part(MISSING, is_value=True)]), Part(".")]
+        joined = " so that " if _becomes_true(definition) else _joint(definition)
+        parts += [Part(joined), *_group(conditions, definition.get("match"))]
+    actions = list(of_actions(definition, values._replace(currency="")))
+    parts += [Part(", "), *(between(actions, " and ") or [Part(MISSING, is_value=True)]), Part(".")]
     if definition.get("stop_after"):
         parts.append(Part(" Stop here."))
     if definition.get("on_failure") == "undo":
@@ -60,15 +53,81 @@ def text(parts: Iterable[Part]) -> str:
 
 
 def changes_only(definition: Definition) -> bool:
-    """Whether a condition asks for a change, so that the rule cannot act on edits of something else."""
-    return any(condition.get("operator") in CHANGES for condition in definition.get("conditions") or ())
+    """Whether the conditions ask for a change, so that the rule cannot act on edits of something else."""
+    return _asks_for_change(definition.get("conditions") or (), definition.get("match"))
 
 
-def _beginning(definition: Definition) -> str:
-    trigger = definition.get("trigger_event") or ""
+def _asks_for_change(parts: Iterable[Any], match: Any) -> bool:
+    asks = [
+        _asks_for_change(part["conditions"], part.get("match"))
+        if is_group(part)
+        else part.get("operator") in CHANGES
+        for part in parts
+    ]
+    return bool(asks) and (all(asks) if match == ANY else any(asks))
+
+
+def _beginning(definition: Definition, values: Values) -> Iterator[Part]:
+    trigger, config = definition.get("trigger_event") or "", definition.get("trigger_config") or {}
+    if trigger in _BEGINNINGS:
+        yield from _BEGINNINGS[trigger](definition, config, values)
+        return
     is_each = trigger == "update" and definition.get("fires") == "every_time" and not changes_only(definition)
     what = A.get(definition.get("entity_type") or "", MISSING)
-    return f"{'Each time' if is_each else 'When'} {what} {HAPPENS.get(trigger, MISSING)}"
+    yield Part(f"{'Each time' if is_each else 'When'} {what} {HAPPENS.get(trigger, MISSING)}")
+
+
+def _stage_changed(_: Definition, config: Definition, values: Values) -> list[Part]:
+    came, went = config.get("from"), config.get("to")
+    if not came and not went:
+        return [Part("When a deal moves to another stage")]
+    if not went:
+        return [Part("When a deal leaves "), _stage(values, came, "from")]
+    from_where = [Part(" from "), _stage(values, came, "from")] if came else []
+    return [Part("When a deal moves"), *from_where, Part(" to "), _stage(values, went, "to")]
+
+
+def _days_in_stage(_: Definition, config: Definition, values: Values) -> list[Part]:
+    where = [_stage(values, config["stage"], "stage")] if config.get("stage") else [Part("its stage")]
+    return [Part("When a deal has been in "), *where, Part(" for "), _days(config)]
+
+
+def _no_activity(_: Definition, config: Definition, __: Values) -> list[Part]:
+    return [Part("When nothing has happened on a deal for "), _days(config)]
+
+
+def _date_reached(definition: Definition, config: Definition, _: Values) -> list[Part]:
+    kind = str(definition.get("entity_type"))
+    day = DATES.get(kind, {}).get(str(config.get("field")), MISSING)
+    of = Part(f" of {A.get(kind, MISSING)}")
+    date = Part(day, is_value=True, anchor="trigger_field")
+    if str(config.get("days", "")).strip() == "0":
+        return [Part("On "), date, of]
+    side = BEFORE if config.get("side") == BEFORE else "after"
+    return [_days(config), Part(f" {side} "), date, of]
+
+
+_BEGINNINGS: dict[str, Callable[[Definition, Definition, Values], list[Part]]] = {
+    "stage_changed": _stage_changed,
+    "days_in_stage": _days_in_stage,
+    "no_activity": _no_activity,
+    "date_reached": _date_reached,
+}
+
+
+def _days(config: Definition) -> Part:
+    written = str(config.get("days", "")).strip()
+    said = MISSING if not written else "1 day" if written == "1" else f"{kinds.brief(written)} days"
+    return Part(said, is_value=True, anchor="trigger_days")
+
+
+def _stage(values: Values, stage: Any, setting: str) -> Part:
+    return Part(values.word(STAGE, stage), is_value=True, anchor=f"trigger_{setting}")
+
+
+def _joint(definition: Definition) -> str:
+    """What joins the conditions to the beginning."""
+    return " if " if definition.get("trigger_event") == "date_reached" else " and "
 
 
 def _becomes_true(definition: Definition) -> bool:
@@ -76,48 +135,42 @@ def _becomes_true(definition: Definition) -> bool:
     return is_update and definition.get("fires") == "becomes_true" and not changes_only(definition)
 
 
-def _conditions(definition: Definition, names: Names, write: Write) -> Iterator[list[Part]]:
-    currency = _currency(definition)
-    for number, condition in enumerate(definition.get("conditions") or ()):
-        entry, operator = (
-            field_of(definition, condition.get("field")),
-            OPERATORS.get(str(condition.get("operator"))),
-        )
-        anchor = f"conditions-{number}"
-        if entry is None:
-            yield [Part(MISSING, is_value=True, anchor=f"{anchor}-field")]
-        elif operator is None:
-            yield [Part(f"{entry.words} "), Part(MISSING, is_value=True, anchor=f"{anchor}-operator")]
-        else:
-            yield _condition(entry, operator, condition.get("value"), _Values(names, write, currency), anchor)
+def _conditions(parts: Any, definition: Definition, values: Values, lead: str = "") -> Iterator[list[Part]]:
+    """Each condition, and each group of them, in the order in which the form asks for them: groups come last."""
+    for number, condition in enumerate(part for part in parts or () if not is_group(part)):
+        yield _condition(condition, definition, values, f"{lead}conditions-{number}")
+    for number, group in enumerate(part for part in parts or () if is_group(part)):
+        inner = list(_conditions(group["conditions"], definition, values, f"groups-{number}-"))
+        if inner:
+            yield _group(inner, group.get("match"), is_inner=True)
 
 
-class _Values(NamedTuple):
-    """How values become words."""
-
-    names: Names
-    write: Write
-    currency: str
-
-    def word(self, entry: catalog.Field, written: Any) -> str:
-        try:
-            value = kinds.typed(entry.kind, written, "value", entry.choices)
-        except FieldError:
-            return kinds.brief(written, LONGEST)
-        if kinds.is_missing(value):
-            return MISSING
-        if isinstance(value, kinds.Ref):
-            return self.names.get((entry.kind, value.id)) or GONE.get(
-                entry.kind, f"a {entry.kind} that is gone"
-            )
-        if entry.kind == kinds.CHOICE:
-            return catalog.choice_words(value)
-        return kinds.brief(self.write(value, self.currency if entry.kind == kinds.MONEY else ""), LONGEST)
+def _group(said: list[list[Part]], match: Any, *, is_inner: bool = False) -> list[Part]:
+    if len(said) == 1:
+        return said[0]
+    if match == ANY:
+        return [Part("either "), *between(said, " or ")]
+    together = [Part("both ")] if is_inner and len(said) == 2 else []
+    end = [Part(" together")] if is_inner and len(said) > 2 else []
+    return [*together, *between(said, " and "), *end]
 
 
-def _condition(
-    entry: catalog.Field, operator: Operator, value: Any, values: _Values, anchor: str
+def _condition(condition: Definition, definition: Definition, values: Values, anchor: str) -> list[Part]:
+    entry, operator = (
+        field_of(definition, condition.get("field")),
+        OPERATORS.get(str(condition.get("operator"))),
+    )
+    if entry is None:
+        return [Part(MISSING, is_value=True, anchor=f"{anchor}-field")]
+    if operator is None:
+        return [Part(f"{entry.words} "), Part(MISSING, is_value=True, anchor=f"{anchor}-operator")]
+    return compared(entry, operator, condition.get("value"), values, f"{anchor}-value")
+
+
+def compared(
+    entry: catalog.Field, operator: Operator, value: Any, values: Values, anchor: str = ""
 ) -> list[Part]:
+    """A condition in words: "the amount is more than 100,000"."""
     words = operator.words_for(entry.kind)
     if operator.takes == "nothing":
         return [Part(f"{entry.words} {words}")]
@@ -132,104 +185,17 @@ def _condition(
         said = MISSING if kinds.is_missing(value) else kinds.brief(value, LONGEST)
     else:
         said = values.word(entry, value)
-    return [Part(f"{entry.words} {words} "), Part(said, is_value=True, anchor=f"{anchor}-value")]
-
-
-def _actions(definition: Definition, names: Names, write: Write) -> Iterator[list[Part]]:
-    for number, action in enumerate(definition.get("actions") or ()):
-        say = _ACTIONS.get(str(action.get("type")))
-        anchor = f"actions-{number}"
-        if say is None:
-            yield [Part(MISSING, is_value=True, anchor=f"{anchor}-type")]
-        else:
-            yield say(definition, action.get("config") or {}, _Values(names, write, ""), anchor)
-
-
-def _update_field(definition: Definition, config: Definition, values: _Values, anchor: str) -> list[Part]:
-    entry = field_of(definition, config.get("field_name"))
-    if entry is None:
-        return [Part("set "), Part(MISSING, is_value=True, anchor=f"{anchor}-field_name")]
-    if kinds.is_missing(config.get("value")):
-        lead, said = ("give it to ", "nobody") if entry.key == "assigned_to" else ("empty ", entry.words)
-        return [Part(lead), Part(said, is_value=True, anchor=f"{anchor}-field_name")]
-    lead = "give it to " if entry.key == "assigned_to" else f"set {entry.words} to "
-    value = values.word(entry, config["value"])
-    said = _text(definition, value) if entry.kind == kinds.TEXT else value
-    return [Part(lead), Part(said, is_value=True, anchor=f"{anchor}-value")]
-
-
-def _create_activity(definition: Definition, config: Definition, __: _Values, anchor: str) -> list[Part]:
-    kind = "task" if config.get("type") == "task" else "note"
-    subject = _text(definition, config.get("subject")) or MISSING
-    parts = [Part(f"add a {kind} "), Part(subject, is_value=True, anchor=f"{anchor}-subject")]
-    if kind == "task":
-        parts.append(Part(" for the owner"))
-        if not kinds.is_missing(due := config.get("due_in_days")):
-            lead, said = _due(str(due).strip())
-            parts += [Part(lead), Part(said, is_value=True, anchor=f"{anchor}-due_in_days")]
-    return parts
-
-
-def _text(definition: Definition, template: Any) -> str:
-    return kinds.brief(readable(str(template or ""), str(definition.get("entity_type"))), LONGEST)
-
-
-def _due(days: str) -> tuple[str, str]:
-    if days == "0":
-        return ", due ", "the same day"
-    return ", due in ", "1 day" if days == "1" else f"{kinds.brief(days)} days"
-
-
-def _send_notification(
-    definition: Definition, config: Definition, values: _Values, anchor: str
-) -> list[Part]:
-    to = config.get("to") or ""
-    who = _RECIPIENTS.get(str(to)) or values.word(_PERSON, to)
-    parts = [Part("notify "), Part(who, is_value=True, anchor=f"{anchor}-to")]
-    if message := _text(definition, config.get("message")):
-        parts += [Part(": "), Part(f"“{message}”", is_value=True, anchor=f"{anchor}-message")]
-    return parts
-
-
-def _move_to_stage(_: Definition, config: Definition, values: _Values, anchor: str) -> list[Part]:
-    stage = values.word(_STAGE, config.get("stage_id"))
-    return [Part("move it to "), Part(stage, is_value=True, anchor=f"{anchor}-stage_id")]
-
-
-_ACTIONS: dict[str, Callable[[Definition, Definition, _Values, str], list[Part]]] = {
-    "update_field": _update_field,
-    "create_activity": _create_activity,
-    "send_notification": _send_notification,
-    "move_to_stage": _move_to_stage,
-}
-_RECIPIENTS = {
-    "": "the owner, else the admins",
-    "owner": "the owner",
-    "managers": "all managers",
-    "admins": "all admins",
-}
-_STAGE = catalog.field("Deal", "stage")
-_PERSON = catalog.field("Deal", "assigned_to")
+    return [Part(f"{entry.words} {words} "), Part(said, is_value=True, anchor=anchor)]
 
 
 def _currency(definition: Definition) -> str:
     """The one currency that the conditions ask for. Without it an amount is compared in whatever currency it has."""
     asked = {
         str(condition.get("value")).strip().upper()
-        for condition in definition.get("conditions") or ()
+        for condition in in_order(definition.get("conditions"))
         if condition.get("field") == "currency" and condition.get("operator") in ("equals", "changed_to")
     }
     return asked.pop() if len(asked) == 1 else ""
-
-
-def _between(said: Sequence[list[Part]], word: str) -> list[Part]:
-    """The pieces with commas between, and `word` before the last."""
-    parts: list[Part] = []
-    for number, piece in enumerate(said):
-        if number:
-            parts.append(Part(word if number == len(said) - 1 else ", "))
-        parts += piece
-    return parts
 
 
 def _merged(parts: Iterable[Part]) -> list[Part]:

@@ -13,6 +13,7 @@ from crmweb.errors import FieldError
 from crmweb.models import Pipeline, Stage
 from crmweb.models.types import as_id
 from crmweb.workflow import catalog, kinds
+from crmweb.workflow.parts import in_order
 
 Definition = Mapping[str, Any]
 """What a rule means, as `WorkflowRule.definition()` gives it; drafts may lack parts."""
@@ -60,7 +61,9 @@ def _references(definition: Definition) -> Iterator[tuple[str, UUID]]:
 
 
 def _written(definition: Definition) -> Iterator[tuple[str, Any]]:
-    for condition in definition.get("conditions") or ():
+    for setting in ("from", "to", "stage"):
+        yield kinds.STAGE, (definition.get("trigger_config") or {}).get(setting)
+    for condition in in_order(definition.get("conditions")):
         if entry := field_of(definition, condition.get("field")):
             value = condition.get("value")
             for part in value if isinstance(value, list | tuple) else str(value or "").split(","):

@@ -13,28 +13,41 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from crmweb.errors import WorkflowExecutionError
-from crmweb.workflow.conditions import Condition, Snapshot, have_changed, judge
+from crmweb.workflow.conditions import ALL, Condition, Group, Snapshot, Verdict, have_changed, judge, leaves
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A compiled rule. `actions` are (type, config) in order."""
+    """A compiled rule. `actions` are (type, config) in order.
+
+    It listens to `trigger`; where `only` does not hold, what happened is not its occasion, and it does not even look.
+    """
 
     id: UUID
     name: str
     version: int
     entity_type: str
     trigger: str
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Condition | Group, ...]
     actions: tuple[tuple[str, Any], ...]
     fires: str = "every_time"
     stop_after: bool = False
     on_failure: str = "keep"
     failures: int = 0
+    match: str = ALL
+    only: tuple[Condition, ...] = ()
 
     def fires_on(self, trigger: str) -> str:
         """`fires`, where it makes a difference: a record is made once and deleted once."""
-        return self.fires if trigger == "update" else "every_time"
+        return self.fires if trigger == "update" and not self.only else "every_time"
+
+    def is_for(self, now: Snapshot, before: Snapshot | None) -> bool:
+        """Whether what happened is an occasion for it at all."""
+        return all(condition.holds(now, before) for condition in self.only)
+
+    def judge(self, now: Snapshot, before: Snapshot | None, trigger: str = "update") -> Verdict:
+        """Whether its conditions hold of the record `now`, which was `before` (None: it was not there)."""
+        return judge(self.conditions, now, before, self.fires_on(trigger), self.match)
 
 
 class Occasion(NamedTuple):
@@ -81,7 +94,7 @@ class World(Protocol):
         """Note that the rule would have acted, but for a bound."""
 
     def looked(self, occasion: Occasion, number: int, looks: list[list[Any]]) -> None:
-        """Note who looked: [rule, version, matched, first failing condition, value seen or why not]."""
+        """Note who looked: [rule, version, acts, first failing condition, value seen or why not, what all saw]."""
 
 
 class Firing(NamedTuple):
@@ -135,12 +148,12 @@ def look(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits
     for rule in rules:
         if (rule.entity_type, rule.trigger) != occasion[1:] or rule.id in progress.paused:
             continue
-        now = world.now(occasion)
-        verdict = judge(rule.conditions, now, world.before(occasion), rule.fires_on(occasion.trigger))
+        now, before = world.now(occasion), world.before(occasion)
+        if not rule.is_for(now, before):
+            continue
+        verdict = rule.judge(now, before, occasion.trigger)
         why = _bound(rule, progress, limits, occasion) if verdict.matched else ""
-        looks.append(
-            [str(rule.id), rule.version, verdict.matched and not why, verdict.failing, why or verdict.seen]
-        )
+        looks.append(_line(rule, verdict, why))
         if why:
             if _is_cut(rule, world, progress, occasion):
                 world.cut(rule, occasion, progress.number, why)
@@ -151,6 +164,13 @@ def look(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits
             break
     if looks:
         world.looked(occasion, progress.number, looks)
+
+
+def _line(rule: Rule, verdict: Verdict, why: str) -> list[Any]:
+    """What the log keeps of a look: [rule, version, acts, first failing condition, value seen or why not, trace]."""
+    line = [str(rule.id), rule.version, verdict.matched and not why, verdict.failing, why or verdict.seen]
+    trace = verdict.kept()
+    return [*line, trace] if trace else line
 
 
 def _fire(rule: Rule, world: World, progress: Progress, occasion: Occasion) -> None:
@@ -172,7 +192,7 @@ def _fire(rule: Rule, world: World, progress: Progress, occasion: Occasion) -> N
             chain = progress.chains.get(record, frozenset()) | {rule.id}
             progress.chains[follower] = progress.chains.get(follower, frozenset()) | chain
     now = world.now(occasion)
-    left = {condition.field: now.get(condition.field) for condition in rule.conditions}
+    left = {condition.field: now.get(condition.field) for condition in (*rule.only, *leaves(rule.conditions))}
     stirs = progress.stirs.get(record, 0)
     progress.fired[rule.id, record] = Firing(left, stirs, rule.stop_after and is_done)
 
@@ -203,6 +223,6 @@ def _is_cut(rule: Rule, world: World, progress: Progress, occasion: Occasion) ->
     if progress.stirs.get(occasion.record, 0) == firing.stirs:
         return False
     now = world.now(occasion)
-    is_news = have_changed(rule.conditions, now, firing.left)
-    holds_anew = is_news and judge(rule.conditions, now, firing.left, rule.fires).matched
+    is_news = have_changed((*rule.only, *rule.conditions), now, firing.left)
+    holds_anew = is_news and rule.is_for(now, firing.left) and rule.judge(now, firing.left).matched
     return world.would_act(rule, occasion, sets=not holds_anew)

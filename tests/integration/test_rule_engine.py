@@ -584,7 +584,7 @@ def test_the_log_names_the_version_that_looked(session: Session, stages: Stages)
     looks = session.scalars(select(RuleLook).order_by(RuleLook.at, RuleLook.change_set_id))
     assert [look.looks for look in looks] == [
         [[str(chase.id), 1, False, 0, "50000"]],
-        [[str(chase.id), 2, False, 1, "Lead"]],
+        [[str(chase.id), 2, False, 1, "Lead", [[1, "200000"], [0, "Lead"]]]],
     ]
 
 

@@ -51,7 +51,7 @@ def notes() -> list[str]:
         ("name", ...),
         ("entity_type", "Stage"),
         ("entity_type", ...),
-        ("trigger_event", "stage_changed"),
+        ("trigger_event", "stage_entered"),
         ("trigger_event", ...),
         ("action_type", "explode"),
         ("action_config", ["subject"]),

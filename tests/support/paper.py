@@ -84,7 +84,7 @@ class Paper:
         self.log.append(f"{number} {rule.name} cut: {why}")
 
     def looked(self, occasion: Occasion, number: int, looks: list[list[Any]]) -> None:
-        for rule, _, matched, failing, seen in looks:
+        for rule, _, matched, failing, seen, *_ in looks:
             said = "matched" if matched else f"no: {seen}" if failing is None else f"no, {failing}: {seen}"
             self.looks.append(f"{number} {occasion.trigger} {self.names[rule]} {said}")
 
