@@ -104,6 +104,7 @@ DOING = {
     "create_activity": "add its entry",
     "send_notification": "notify anybody",
     "move_to_stage": "move the deal",
+    "assign": "give it to anybody",
 }
 """What the action of a rule does, as a person would say it."""
 

@@ -1,4 +1,4 @@
-"""What is done when nobody asks: rows whose time is over are removed.
+"""What is done when nobody asks: rules meet what time brings about, rows whose time is over are removed.
 
 To add a task: a function that does a piece of it in one `changes.commit` and answers how many rows that were, and its
 line in `TASKS`. Two workers side by side are harmless: each takes rows that the other does not hold.
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, delete, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from crmweb import changes, clock, config, models, throttles
+from crmweb import changes, clock, config, models, throttles, ticks
 from crmweb.extensions import db
 from crmweb.models import Activity, Deal, Entity, MoveKey, PasswordLink, Throttle
 
@@ -118,6 +118,7 @@ def _throttle_over() -> ColumnElement[bool]:
 
 HOUR = timedelta(hours=1)
 TASKS = (
+    Task("Rules that time set off", partial(ticks.tick, PIECE), timedelta(0)),
     Task("Deals purged", partial(purge, Deal, partial(_deleted_long_ago, Deal)), HOUR),
     Task("Contacts purged", partial(purge, Entity, partial(_deleted_long_ago, Entity)), HOUR),
     Task("Activities purged", partial(purge, Activity, partial(_deleted_long_ago, Activity)), HOUR),

@@ -27,7 +27,7 @@ def told(
     return _joined(told_of)
 
 
-UNTOLD = ("update_field", "send_notification")
+UNTOLD = ("update_field", "send_notification", "assign")
 """The actions that leave nothing else on a timeline."""
 
 
@@ -48,10 +48,18 @@ def _send_notification(effect: Effect) -> str:
     return f"notified {_joined(effect['notified'])}: “{effect['subject']}”"
 
 
+def _assign(effect: Effect) -> str:
+    if "old" not in effect:
+        return f"left it with {effect['name']}"
+    was = f", who took over from {effect['old']}" if effect["old"] else ""
+    return f"gave it to {effect['name']}{was}"
+
+
 _WORDS: dict[str, Callable[[Effect], str]] = {
     "update_field": _update_field,
     "create_activity": lambda effect: f"added a {effect['type']}: {effect['subject']}",
     "send_notification": _send_notification,
+    "assign": _assign,
     "move_to_stage": lambda effect: f"moved the deal from {effect['moved']} to {effect['to']}",
 }
 

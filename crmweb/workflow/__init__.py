@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, inspect, select
 from sqlalchemy.orm import Session
 
 from crmweb import clock, config
@@ -23,7 +24,7 @@ from crmweb.workflow import checking, ordering, rounds
 from crmweb.workflow.compiled import raise_rules_version, rules_of
 from crmweb.workflow.world import WATCHED, Live, count_failure
 
-__all__ = ["evaluate", "keep_failures", "prepare_rules", "raise_rules_version", "rules_of", "run"]
+__all__ = ["evaluate", "keep_failures", "meet", "prepare_rules", "raise_rules_version", "rules_of", "run"]
 
 
 def run(session: Session, ledger: Ledger) -> None:
@@ -53,6 +54,18 @@ def evaluate(session: Session, ledger: Ledger, entity_type: str, trigger: str, r
     rounds.look(strict, Live(session, ledger, is_strict=True), progress, _limits(), occasion)
 
 
+def meet(session: Session, ledger: Ledger, rule_id: UUID, record: Any) -> None:
+    """Let the one rule meet `record`, because time brought it about; its failure undoes nothing but what it did."""
+    rule = next((rule for rule in _rules(session, ledger) if rule.id == rule_id), None)
+    if rule is None:
+        return
+    ledger.note_look(record)
+    progress = _progress(ledger)
+    progress.number = 1
+    occasion = rounds.Occasion(record.id, rule.entity_type, rule.trigger)
+    rounds.look((replace(rule, on_failure="keep"),), Live(session, ledger), progress, _limits(), occasion)
+
+
 def prepare_rules(session: Session, ledger: Ledger) -> None:
     """Before a flush: check each new or changed rule, give it an order and keep its version."""
     for rule in [entry for entry in session.new if isinstance(entry, WorkflowRule)]:
@@ -69,6 +82,8 @@ def prepare_rules(session: Session, ledger: Ledger) -> None:
         changed = set(changed_columns(session, rule))
         if "archived_at" in changed and rule.archived_at is None:
             checking.check_limit(session, rule)
+        if changed & {"trigger_event", "trigger_config"} and not inspect(rule).attrs.on_since.history.added:
+            rule.on_since = clock.now()
         if changed & set(DEFINITION):
             checking.check(session, rule)
             rule.version += 1

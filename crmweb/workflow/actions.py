@@ -20,11 +20,11 @@ from crmweb.models import Activity, Deal, Entity, Notification, Stage, User
 from crmweb.models.base import text
 from crmweb.models.custom import custom_fields
 from crmweb.models.types import as_id
-from crmweb.workflow import catalog, kinds
+from crmweb.workflow import assigning, catalog, kinds
 from crmweb.workflow.doing import ACTIONS, Config, Doing, Done, action
 from crmweb.workflow.texts import check_text, fill
 
-__all__ = ["ACTIONS"]
+__all__ = ["ACTIONS", "assigning"]
 
 
 @action("update_field")

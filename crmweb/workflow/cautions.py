@@ -63,6 +63,8 @@ def _writes(definition: Definition, kind: str) -> set[str]:
         key = str((action.get("config") or {}).get("field_name"))
         if action.get("type") == "move_to_stage" and kind == "Deal":
             found |= MOVES
+        elif action.get("type") == "assign" and kind == own:
+            found.add("assigned_to")
         elif action.get("type") == "update_field":
             of_entity = own == "Deal" and key.startswith("entity.")
             if of_entity and kind == "Entity":

@@ -72,6 +72,8 @@ def _written(definition: Definition) -> Iterator[tuple[str, Any]]:
         config = action.get("config") or {}
         yield kinds.STAGE, config.get("stage_id")
         yield kinds.PERSON, config.get("to")
+        for person in config.get("people") or ():
+            yield kinds.PERSON, person
         if entry := field_of(definition, config.get("field_name")):
             yield entry.kind, config.get("value")
 

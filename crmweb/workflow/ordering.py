@@ -56,8 +56,13 @@ def shift(session: Session, rule_id: UUID, steps: int) -> int:
     return place + 1
 
 
-def switch(rule: WorkflowRule, *, on: bool) -> None:
-    """Let the rule take part in changes or not. Switching on ends a pause, and its failures count anew."""
+def switch(rule: WorkflowRule, *, on: bool, counts_past: bool = False) -> None:
+    """Let the rule take part in changes or not. Switching on ends a pause, and its failures count anew.
+
+    What time brings about counts from now on; with `counts_past` also what it brought about before.
+    """
+    if on:
+        rule.on_since = None if counts_past else clock.now()
     rule.is_active = on
     rule.paused_at, rule.failures = None, 0
 

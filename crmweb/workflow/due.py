@@ -1,0 +1,162 @@
+"""Which records time has brought to a rule: one query for each rule, along an index.
+
+A trigger of time counts days from a moment or a day of the record, in the company's zone: N days after it is the day
+whose date is N later, from its first minute on. The moment it counts from is the occasion, and a rule meets a record
+once at each. Switching a rule on lets only later days count, unless `on_since` is None.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Date, Select, and_, func, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.functions import FunctionElement
+
+from crmweb import clock, config
+from crmweb.models import Activity, Deal, RuleOccasion, Stage, WorkflowRule
+from crmweb.models.types import UtcDateTime, as_id
+from crmweb.workflow.triggers import BEFORE, days
+
+
+class Due(NamedTuple):
+    """A record, and the moment (UTC) from which the rule's days are counted for it."""
+
+    record_id: UUID
+    counted_from: datetime
+
+
+class Count(NamedTuple):
+    """How a trigger counts: from `anchor`, until `shift` days later; `where`: what else a record must be.
+
+    `bounded` are the columns that all have to lie before the last moment, or day, that counts.
+    """
+
+    model: Any
+    anchor: Any
+    bounded: tuple[Any, ...]
+    shift: int
+    where: ColumnElement[bool]
+
+
+def due(session: Session, rule: WorkflowRule, most: int, record_id: UUID | None = None) -> list[Due]:
+    """Up to `most` records that the rule has to meet now, each with its occasion; of one record when it is named."""
+    count = _count(rule)
+    query = _reached(rule, count).with_only_columns(count.model.id, count.anchor.label("counted_from"))
+    if record_id is not None:
+        query = query.where(count.model.id == record_id)
+    return [
+        Due(row.id, row.counted_from) for row in session.execute(query.order_by(count.model.id).limit(most))
+    ]
+
+
+def qualifying(session: Session, rule: WorkflowRule, most: int = 1000) -> int:
+    """How many records the rule would meet if all that time has brought so far counted; at most `most`."""
+    found = _reached(rule, _count(rule), is_limited=False).limit(most).subquery()
+    return session.scalar(select(func.count()).select_from(found)) or 0
+
+
+def _reached(rule: WorkflowRule, count: Count, *, is_limited: bool = True) -> Select[Any]:
+    """The records for which it is time, and whose occasion the rule has not met yet."""
+    last = clock.today() - timedelta(days=count.shift)
+    inside = [_until(column, last) for column in count.bounded]
+    if is_limited and rule.on_since is not None:
+        first = _day(rule.on_since) + timedelta(days=1 - count.shift)
+        inside.append(or_(*(_from(column, first) for column in count.bounded)))
+    met = select(RuleOccasion.record_id).where(
+        RuleOccasion.rule_id == rule.id,
+        RuleOccasion.record_id == count.model.id,
+        RuleOccasion.counted_from == count.anchor,
+    )
+    return select(count.model.id).where(count.model.deleted_at.is_(None), count.where, *inside, ~met.exists())
+
+
+def _count(rule: WorkflowRule) -> Count:
+    config_ = rule.trigger_config
+    if rule.trigger_event == "days_in_stage":
+        return Count(Deal, Deal.stage_entered_at, (Deal.stage_entered_at,), days(config_), _in_stage(config_))
+    if rule.trigger_event == "no_activity":
+        quiet = _Latest(Deal.stage_entered_at, Deal.last_human_activity_at)
+        bounded = (Deal.stage_entered_at, Deal.last_human_activity_at)
+        awake = or_(Deal.snoozed_until.is_(None), Deal.snoozed_until <= clock.today())
+        return Count(Deal, quiet, bounded, days(config_), and_(_in_stage({}), awake))
+    model: Any = Deal if rule.entity_type == "Deal" else Activity
+    column = getattr(model, config_["field"])
+    is_before = config_.get("side") == BEFORE
+    anchor = _Midnight(column) if isinstance(column.type, Date) else column
+    where = column.is_not(None)
+    if is_before:  # a reminder of a day that is over reminds of nothing
+        where &= _from(column, clock.today())
+    if column is Deal.expected_close_date:
+        where &= Deal.status == "open"
+    elif model is Activity:
+        where &= and_(Activity.type == "task", Activity.completed_at.is_(None))
+    return Count(model, anchor, (column,), -days(config_) if is_before else days(config_), where)
+
+
+def _in_stage(config_: Any) -> ColumnElement[bool]:
+    """In the stage that is asked for; without one in any that is open."""
+    if stage := config_.get("stage"):
+        return Deal.stage_id == as_id(stage, "stage")
+    open_stages = select(Stage.id).where(Stage.status == "open", Stage.is_archived.is_(False))
+    return and_(Deal.stage_id.in_(open_stages), Deal.status == "open")
+
+
+def _until(column: Any, day: date) -> ColumnElement[bool]:
+    """On `day` or before; what never was is before everything."""
+    if isinstance(column.type, Date):
+        return column <= day  # type: ignore[no-any-return]
+    before: ColumnElement[bool] = column < _start(day + timedelta(days=1))
+    return or_(column.is_(None), before) if column is Deal.last_human_activity_at else before
+
+
+def _from(column: Any, day: date) -> ColumnElement[bool]:
+    return column >= (day if isinstance(column.type, Date) else _start(day))  # type: ignore[no-any-return]
+
+
+def _start(day: date) -> datetime:
+    """The first moment (UTC) of the company's day."""
+    return datetime.combine(day, time(), ZoneInfo(config.settings.timezone)).astimezone(UTC)
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(ZoneInfo(config.settings.timezone)).date()
+
+
+class _Midnight(FunctionElement[datetime]):
+    """A day as a moment, so that occasions of days and of moments are kept alike."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+class _Latest(FunctionElement[datetime]):
+    """The later of two moments, the second of which may be missing."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(_Midnight, "sqlite")
+def _(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)} || ' 00:00:00.000000')"
+
+
+@compiles(_Midnight, "postgresql")
+def _(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"(CAST({compiler.process(element.clauses, **kw)} AS timestamp) AT TIME ZONE 'UTC')"
+
+
+@compiles(_Latest, "sqlite")
+def _(element: Any, compiler: Any, **kw: Any) -> str:
+    one, other = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"max({one}, coalesce({other}, {one}))"
+
+
+@compiles(_Latest, "postgresql")
+def _(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"greatest({compiler.process(element.clauses, **kw)})"
