@@ -25,7 +25,7 @@ from crmweb.models.moving import LONGEST_KEY
 from crmweb.models.user import SYSTEM, Actor, Author
 from crmweb.totals import Effects
 
-__all__ = ["TRACKED", "TRIES", "UNTRACKED", "begin", "commit", "refuse_unsaved"]
+__all__ = ["TRACKED", "TRIES", "UNTRACKED", "begin", "commit", "refuse_unsaved", "rehearse"]
 
 T = TypeVar("T")
 TRIES = 8
@@ -79,6 +79,37 @@ def commit(
         else:
             _announce(session, ledger)
             return result
+    raise AssertionError("unreachable")
+
+
+def rehearse(work: Callable[[Session], T], *, by: Author) -> tuple[T | None, Ledger]:
+    """Run `work(session)` and the rules as `commit` would, then take all of it back; what the ledger had noted.
+
+    Nothing is saved, told or sent. A rule that would undo the change ends it: its failed run is in the ledger, and
+    there is no result. Raises what `work` raises.
+    """
+    session = db.session()
+    refuse_unsaved(session)
+    session.rollback()
+    for tried in range(1, TRIES + 1):
+        session.expire_all()
+        ledger = Ledger(Actor.of(by))
+        session.info["is_working"] = True
+        try:
+            _open(session, ledger)
+            result = work(session)
+            session.flush()
+            workflow.run(session, ledger)
+        except WorkflowExecutionError:
+            return None, ledger
+        except Exception as error:
+            if tried == TRIES or not transactions.is_retryable(error):
+                raise
+        else:
+            return result, ledger
+        finally:
+            del session.info["is_working"]
+            session.rollback()
     raise AssertionError("unreachable")
 
 

@@ -61,6 +61,7 @@ class Activity(Record):
         Index("ix_activities_deal", "deal_id", "created_at", "id"),
         Index("ix_activities_entity", "entity_id", "created_at", "id"),
         Index("ix_activities_next_step", "deal_id", "due_at", **OPEN_TASK),
+        Index("ix_activities_due", "due_at", **OPEN_TASK),
         Index("ix_activities_to_do", "assigned_to_id", "due_at", **OPEN_TASK),
         CheckConstraint("(deal_id IS NULL) <> (entity_id IS NULL)", name="one_link"),
         CheckConstraint("kind IS NULL OR kind = 'audit'", name="kind_known"),

@@ -78,6 +78,7 @@ class Deal(Record):
         Index("ix_deals_owner", "assigned_to_id", "stage_id", "position", "id", **ALIVE),
         Index("ix_deals_quiet", "stage_id", "stage_entered_at", "last_human_activity_at", "snoozed_until", **OPEN),
         Index("ix_deals_due", "stage_id", "next_due_at", **OPEN),
+        Index("ix_deals_close", "expected_close_date", **OPEN),
         one_of("status", STATUSES),
         CheckConstraint("amount IS NULL OR (amount >= 0 AND amount <= 1000000000000000)", name="amount_range"),
         not_empty(),

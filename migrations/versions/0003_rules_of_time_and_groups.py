@@ -12,7 +12,17 @@ EVENTS = "trigger_event IN ('create', 'update', 'delete')"
 TRIGGERS = EVENTS.replace(")", ", 'stage_changed', 'days_in_stage', 'no_activity', 'date_reached')")
 
 
+OPEN_DEAL = sa.text("deleted_at IS NULL AND status = 'open'")
+OPEN_TASK = sa.text("type = 'task' AND completed_at IS NULL AND deleted_at IS NULL")
+
+
 def upgrade() -> None:
+    op.create_index(
+        "ix_deals_close", "deals", ["expected_close_date"], sqlite_where=OPEN_DEAL, postgresql_where=OPEN_DEAL
+    )
+    op.create_index(
+        "ix_activities_due", "activities", ["due_at"], sqlite_where=OPEN_TASK, postgresql_where=OPEN_TASK
+    )
     with op.batch_alter_table("workflow_rules") as rules:
         rules.add_column(sa.Column("trigger_config", sa.JSON(), nullable=False, server_default="{}"))
         rules.add_column(sa.Column("match", sa.String(length=3), nullable=False, server_default="all"))
@@ -38,6 +48,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("rule_occasions")
+    op.drop_index("ix_activities_due", "activities")
+    op.drop_index("ix_deals_close", "deals")
     with op.batch_alter_table("workflow_rules") as rules:
         rules.drop_constraint(op.f("ck_workflow_rules_match_known"), type_="check")
         rules.drop_constraint(op.f("ck_workflow_rules_trigger_event_known"), type_="check")

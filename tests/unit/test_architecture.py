@@ -22,7 +22,7 @@ LAYERS = (
     ("ledger", "next_steps", "noting", "queries", "rights", "throttles", "totals", "transactions"),
     ("workflow",),
     ("changes",),
-    ("backup", "doctor", "invitations", "sign_in", "ticks", "undo"),
+    ("backup", "doctor", "invitations", "sign_in", "ticks", "trial", "undo"),
     ("forms",),
     ("api", "cli", "commands", "run", "seeds", "services", "web", "worker"),
     # Listeners stand outside; only the application's factory, which connects everything, knows them.
