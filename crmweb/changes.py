@@ -33,13 +33,8 @@ TRIES = 8
 
 @overload
 def commit(
-    work: None = None,
-    *,
-    by: Author | None = ...,
-    cause: str = ...,
-    key: str | None = ...,
-    parent: UUID | None = ...,
-) -> None: ...
+    work: None = None, *, by: Author | None = ..., cause: str = ..., key: str | None = ..., parent: UUID | None = ...
+) -> None: ...  # fmt: skip
 @overload
 def commit(
     work: Callable[[Session], T], *, by: Author | None = ..., cause: str = ..., key: str | None = ...,
@@ -85,8 +80,8 @@ def commit(
 def rehearse(work: Callable[[Session], T], *, by: Author) -> tuple[T | None, Ledger]:
     """Run `work(session)` and the rules as `commit` would, then take all of it back; what the ledger had noted.
 
-    Nothing is saved, told or sent. A rule that would undo the change ends it: its failed run is in the ledger, and
-    there is no result. Raises what `work` raises.
+    Nothing is saved, told or sent. A rule that would undo the change ends it, and there is no result but its failed
+    run in the ledger. Raises what `work` raises.
     """
     session = db.session()
     refuse_unsaved(session)

@@ -1,0 +1,216 @@
+"""What a rule would have done in the past: its conditions asked of recorded states, its actions not run.
+
+Records are gone through in the order of their ids, a page at a time, so that whoever asks can show how far it has come.
+Only reading is done, and of each page by itself: nobody waits for it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, inspect, select
+from sqlalchemy.orm import Session
+
+from crmweb.models import (
+    Activity,
+    Change,
+    ChangeSet,
+    Deal,
+    Entity,
+    RuleLook,
+    RuleRun,
+    RuleVersion,
+    Stage,
+    WorkflowRule,
+)
+from crmweb.models.activity import AUDIT
+from crmweb.models.snapshot import encode
+from crmweb.workflow import catalog, checking
+from crmweb.workflow.conditions import Condition, leaves
+from crmweb.workflow.past import Row, State
+from crmweb.workflow.replay import Past, Place, Run, Stop, fired
+from crmweb.workflow.rounds import Rule
+from crmweb.workflow.triggers import TRIGGERS
+
+PAGE = 200
+QUIET = ("undo", "bookkeeping")
+"""Causes of changes after which no rule runs."""
+RELATED: dict[str, tuple[tuple[str, Any], ...]] = {
+    "Deal": (("entity_id", Entity),), "Entity": (), "Activity": (("deal_id", Deal), ("entity_id", Entity)),
+}  # fmt: skip
+
+
+class Firing(NamedTuple):
+    """The rule would have acted on the record in this change set, at this time (UTC)."""
+
+    record: UUID
+    change_set: UUID
+    at: datetime
+
+
+class Page(NamedTuple):
+    """What came of some records: the firings, how many records were looked at, and the last of them; None: all done."""
+
+    firings: list[Firing]
+    looked: int
+    after: UUID | None
+
+
+def size(session: Session, entity_type: str, since: datetime) -> int:
+    """How many records there are to look at."""
+    found = _changed_since(entity_type, since).subquery()
+    return session.scalar(select(func.count()).select_from(found)) or 0
+
+
+def page(session: Session, rule: WorkflowRule, since: datetime, after: UUID | None = None) -> Page:
+    """What the rule would have done since then to the PAGE records behind `after`. FieldError for a faulty rule."""
+    compiled = checking.compile_rule(rule)
+    model = catalog.MODELS[rule.entity_type]
+    query = _changed_since(rule.entity_type, since).order_by(model.id).limit(PAGE)
+    ids = list(session.scalars(query if after is None else query.where(model.id > after)))
+    reader = _Reader(session, compiled, since)
+    place = (rule.order if rule.__dict__.get("order") is not None else 2**31, str(rule.id))
+    firings = [firing for past in reader.pasts(ids) for firing in reader.firings(past, place)]
+    return Page(firings, len(ids), ids[-1] if len(ids) == PAGE else None)
+
+
+def _changed_since(entity_type: str, since: datetime) -> Any:
+    model = catalog.MODELS[entity_type]
+    query = select(model.id).where(model.updated_at >= since)
+    return query.where(Activity.kind.is_distinct_from(AUDIT)) if model is Activity else query
+
+
+class _Reader:
+    """Reads what is needed to go back in time with a page of records: a few statements, whatever their number."""
+
+    def __init__(self, session: Session, rule: Rule, since: datetime) -> None:
+        self._session, self._rule, self._since = session, rule, since
+        self._times: dict[UUID, datetime] = {}
+        read = {catalog.field(rule.entity_type, part.field).path for part in leaves(rule.conditions)}
+        self._related = [
+            (column, model)
+            for column, model in RELATED[rule.entity_type]
+            if column.removesuffix("_id") in read
+        ]
+        self._stages: dict[UUID, State] = {}
+        if "stage" in read:
+            rows = session.execute(select(Stage.id, Stage.pipeline_id))
+            self._stages = {row.id: {"pipeline_id": row.pipeline_id} for row in rows}
+        self._name = cache(self._find_name)
+
+    def pasts(self, ids: list[UUID]) -> Iterable[Past]:
+        present = self._states(catalog.MODELS[self._rule.entity_type], ids)
+        rows, quiet = self._rows(ids)
+        homes = self._homes(present, rows)
+        for _, model in self._related:
+            wanted = {key for keys in homes.values() for of, key in keys if of is model}
+            present |= self._states(model, wanted)
+        more, _ = self._rows({key for keys in homes.values() for _, key in keys})
+        change_sets = {row.change_set for own in rows.values() for row in own}
+        runs, stops = self._runs(change_sets), self._stops(change_sets, ids)
+        for record in ids:
+            related = [key for _, key in homes[record]]
+            own = [*rows[record], *(row for key in related for row in more[key])]
+            own.sort(
+                key=lambda row: (self._times[row.change_set], row.change_set, row.sequence), reverse=True
+            )
+            states: dict[UUID, State | None] = {key: present.get(key) for key in (record, *related)}
+            yield Past(record, {**self._stages, **states}, own, runs, stops[record], quiet)
+
+    def firings(self, past: Past, place: Place) -> list[Firing]:
+        found = fired(self._rule, place, past, self._name)
+        return [Firing(past.record, change_set, self._times[change_set]) for change_set in found]
+
+    def _states(self, model: Any, ids: Iterable[UUID]) -> dict[UUID, State | None]:
+        columns = [column.key for column in inspect(model).column_attrs]
+        query = select(*(getattr(model, name) for name in columns)).where(model.id.in_(list(ids)))
+        return {
+            row.id: {name: encode(value) for name, value in zip(columns, row, strict=True)}
+            for row in self._session.execute(query)
+        }
+
+    def _rows(self, ids: Iterable[UUID]) -> tuple[dict[UUID, list[Row]], frozenset[UUID]]:
+        query = (
+            select(
+                Change.change_set_id, Change.sequence, Change.record_id, Change.field, Change.old, Change.new,
+                Change.round, Change.rule_run_id, ChangeSet.at, ChangeSet.cause,
+            )
+            .join(ChangeSet, ChangeSet.id == Change.change_set_id)
+            .where(Change.record_id.in_(list(ids)), ChangeSet.at >= self._since)
+        )  # fmt: skip
+        rows, quiet = defaultdict[UUID, list[Row]](list), set[UUID]()
+        for row in self._session.execute(query):
+            rows[row.record_id].append(Row(*row[:8]))
+            self._times[row.change_set_id] = row.at
+            if row.cause in QUIET:
+                quiet.add(row.change_set_id)
+        return rows, frozenset(quiet)
+
+    def _homes(
+        self, present: Mapping[UUID, State | None], rows: Mapping[UUID, list[Row]]
+    ) -> dict[UUID, set[tuple[Any, UUID]]]:
+        """What each record belongs to, and belonged to: (model, id)."""
+        homes = defaultdict[UUID, set[tuple[Any, UUID]]](set)
+        for column, model in self._related:
+            for record, state in present.items():
+                kept = {state[column]} if state else set()
+                kept |= {row.old for row in rows[record] if row.field == column}
+                homes[record] |= {(model, UUID(str(key))) for key in kept if key}
+        return homes
+
+    def _runs(self, change_sets: set[UUID]) -> dict[UUID, Run]:
+        query = (
+            select(RuleRun.id, RuleRun.rule_id, RuleRun.record_id, WorkflowRule.order)
+            .join(WorkflowRule, WorkflowRule.id == RuleRun.rule_id)
+            .where(RuleRun.change_set_id.in_(list(change_sets)))
+        )
+        return {
+            row.id: Run(row.rule_id, row.record_id, (row.order, str(row.rule_id)))
+            for row in self._session.execute(query)
+        }
+
+    def _stops(self, change_sets: set[UUID], ids: list[UUID]) -> dict[UUID, list[Stop]]:
+        """Where rules that stop those below them acted, by record."""
+        stopping = self._stopping()
+        looks = select(RuleLook).where(
+            RuleLook.change_set_id.in_(list(change_sets)), RuleLook.record_id.in_(ids)
+        )
+        found = defaultdict[UUID, list[Stop]](list)
+        if not stopping:
+            return found
+        failed = self._failed(change_sets)
+        for look in self._session.scalars(looks):
+            for rule_id, version, acts, *_ in look.looks:
+                known = stopping.get((rule_id, version))
+                if acts and known and (look.change_set_id, look.record_id, rule_id) not in failed:
+                    stop = Stop(look.change_set_id, look.record_id, look.round, look.trigger, *known)
+                    found[look.record_id].append(stop)
+        return found
+
+    def _stopping(self) -> dict[tuple[str, int], tuple[Place, tuple[Condition, ...]]]:
+        """The versions of rules that stop those below them: their place, and where they look at all."""
+        query = select(RuleVersion.rule_id, RuleVersion.version, RuleVersion.definition, WorkflowRule.order)
+        query = query.join(WorkflowRule, WorkflowRule.id == RuleVersion.rule_id)
+        found = {}
+        for row in self._session.execute(query.where(WorkflowRule.entity_type == self._rule.entity_type)):
+            if row.definition.get("stop_after"):
+                only = TRIGGERS[row.definition["trigger_event"]].only(
+                    row.definition.get("trigger_config") or {}
+                )
+                found[str(row.rule_id), row.version] = (row.order, str(row.rule_id)), only
+        return found
+
+    def _failed(self, change_sets: set[UUID]) -> set[tuple[UUID, UUID, str]]:
+        query = select(RuleRun.change_set_id, RuleRun.record_id, RuleRun.rule_id).where(
+            RuleRun.change_set_id.in_(list(change_sets)), RuleRun.outcome == "failed"
+        )
+        return {(row.change_set_id, row.record_id, str(row.rule_id)) for row in self._session.execute(query)}
+
+    def _find_name(self, kind: str, record_id: UUID) -> str | None:
+        found = catalog.target(self._session, kind, record_id)
+        return found.name if found is not None else None
