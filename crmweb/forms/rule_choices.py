@@ -12,8 +12,18 @@ from sqlalchemy.orm import Session
 from wtforms.fields import SelectChoice
 
 from crmweb.forms.fields import offer as entries
+from crmweb.forms.rule_options import (
+    CUSTOM_KEYS,
+    GROUPS,
+    RECIPIENTS,
+    STAGE_WORDS,
+    TRIGGERS,
+    actions_of,
+    operators_of,
+    triggers_of,
+)
 from crmweb.queries import people, pipelines
-from crmweb.workflow import catalog, kinds
+from crmweb.workflow import catalog, kinds, triggers
 from crmweb.workflow.naming import Names, field_of
 from crmweb.workflow.operators import OPERATORS
 
@@ -21,42 +31,6 @@ if TYPE_CHECKING:
     from crmweb.forms.rule_rows import ActionRow, ConditionRow, Value
     from crmweb.forms.rules import RuleForm
 
-TYPES = {"Deal": "A deal", "Entity": "A company or person", "Activity": "An activity"}
-TRIGGERS = {"create": "is created", "update": "is updated", "delete": "is deleted"}
-FIRES = {"becomes_true": "when this becomes true", "every_time": "every time this is true"}
-ON_FAILURE = {"keep": "keep the person’s change", "undo": "undo the person’s change"}
-GROUPS = {"": "", "stage": "", "entity": "Contact", "deal": "Deal"}
-CUSTOM_KEYS = {catalog.CUSTOM: "Custom field", f"entity.{catalog.CUSTOM}": "Contact: custom field"}
-ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "task": ("create_activity", {"type": "task"}),
-    "note": ("create_activity", {"type": "note"}),
-    "update_field": ("update_field", {}),
-    "send_notification": ("send_notification", {}),
-    "move_to_stage": ("move_to_stage", {}),
-}
-"""The form's kind of action → the engine's, and what of its configuration that settles."""
-ACTION_WORDS = {
-    "task": "Add a task",
-    "note": "Add a note",
-    "update_field": "Change a field",
-    "send_notification": "Notify",
-    "move_to_stage": "Move the deal",
-}
-RECIPIENTS = (
-    ("", "The owner, else the admins"),
-    ("owner", "The owner"),
-    ("managers", "All managers"),
-    ("admins", "All admins"),
-)
-HIDDEN: dict[str, tuple[str, ...]] = {
-    # Contacts are too many for a list: they are compared by name.
-    kinds.ENTITY: tuple(name for name in OPERATORS if name not in ("contains", "changed")),
-    # Nobody means a moment to the second.
-    kinds.MOMENT: ("equals", "not_equals", "one_of", "changed_to", "changed_from"),
-    # Commas stand between values, and between thousands.
-    kinds.MONEY: ("one_of",),
-    kinds.NUMBER: ("one_of",),
-}
 SHAPES = {kinds.MONEY: "number", kinds.NUMBER: "number", kinds.DATE: "day", kinds.MOMENT: "day"}
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -77,28 +51,6 @@ class Offer:
         return list(found.items())
 
 
-def operators_of(kind: str) -> list[tuple[str, str]]:
-    """The comparisons that a field of `kind` is offered, name and words: those that a person could mean."""
-    hidden = HIDDEN.get(kind, ())
-    return [
-        (name, operator.words_for(kind))
-        for name, operator in OPERATORS.items()
-        if kind in operator.kinds and name not in hidden
-    ]
-
-
-def actions_of(entity_type: str | None, trigger: str | None) -> list[tuple[str, str]]:
-    """The kinds of action that make sense on such records at that event: name and words."""
-    hidden: set[str] = set()
-    if trigger == "delete":
-        hidden |= {"update_field", "move_to_stage"}
-        if entity_type == "Entity":
-            hidden |= {"task", "note"}
-    if entity_type != "Deal":
-        hidden.add("move_to_stage")
-    return [(name, words) for name, words in ACTION_WORDS.items() if name not in hidden]
-
-
 class Offering:
     """Fills a form's lists. The records to choose from are read once, and only when a row asks for them."""
 
@@ -109,8 +61,10 @@ class Offering:
         """Offer in every row what fits it; answers the form."""
         definition = form.definition()
         kind, trigger = definition["entity_type"], definition["trigger_event"]
-        for row in form.conditions:
-            self._condition(row.form, definition)
+        form.trigger_event.choices = entries(triggers_of(kind) or TRIGGERS.items())
+        self._trigger(form, definition)
+        for condition in form.condition_rows():
+            self._condition(condition, definition)
         for row in form.actions:
             row.form.kind.choices = [
                 *_first(row.form.kind.data, "What to do"),
@@ -118,6 +72,22 @@ class Offering:
             ]
             self._action(row.form, definition)
         return form
+
+    def _trigger(self, form: RuleForm, definition: dict[str, Any]) -> None:
+        asked = (
+            triggers.TRIGGERS[form.trigger_event.data].settings if form.trigger_event.data in TRIGGERS else ()
+        )
+        for name, words in STAGE_WORDS.items():
+            if name in asked:
+                field_ = form[f"trigger_{name}"]
+                field_.choices = self._with(
+                    [*entries([("", words)]), *self.stages], kinds.STAGE, [field_.data]
+                )
+        if "field" in asked:
+            dates = triggers.DATES.get(definition["entity_type"], {})
+            form.trigger_field.choices = entries(
+                (key, _capital(words.removeprefix("the "))) for key, words in dates.items()
+            )
 
     def _condition(self, row: ConditionRow, definition: dict[str, Any]) -> None:
         row.field.choices = [*_first(row.field.data, "Field"), *_fields(definition["entity_type"])]
@@ -153,6 +123,9 @@ class Offering:
             row.to.choices = self._with(
                 [*entries(RECIPIENTS), *entries(self.people, "People")], kinds.PERSON, [row.to.data]
             )
+        elif row.kind.data == "assign":
+            people = self._with(entries(self.people), kinds.PERSON, [row.to.data, *(row.people.data or [])])
+            row.to.choices, row.people.choices = [*_first(row.to.data, "Person"), *people], people
         elif row.kind.data == "move_to_stage":
             row.stage_id.choices = self._with(
                 [*_first(row.stage_id.data, "Stage"), *self.stages], kinds.STAGE, [row.stage_id.data]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from wtforms import Field, FieldList, Form, SelectField
+from wtforms import Field, FieldList, Form, FormField, SelectField, SelectMultipleField
 
 from crmweb.errors import FieldError
 from crmweb.forms.fields import Paragraphs, Text, as_lines
 from crmweb.forms.numbers import read_number, write_number
-from crmweb.forms.rule_choices import ACTIONS, CUSTOM_KEYS, Offer
+from crmweb.forms.rule_choices import Offer
+from crmweb.forms.rule_options import ACTIONS, CUSTOM_KEYS, MATCHES, WAYS
 from crmweb.workflow import catalog, checking, kinds
 from crmweb.workflow.naming import field_of
 from crmweb.workflow.operators import OPERATORS
@@ -28,6 +29,7 @@ ASKED = {
     "task": ("subject", "description", "due_in_days"),
     "send_notification": ("to", "message"),
     "move_to_stage": ("stage_id",),
+    "assign": ("way", "to", "people"),
 }
 """Kind of action → the settings that its row asks for."""
 
@@ -147,6 +149,13 @@ class ConditionRow(Row):
         return self.operator.data not in ("contains", "one_of")
 
 
+class GroupRow(Form):
+    """Conditions of which all or any must hold, inside the rule's own list."""
+
+    match = SelectField("How many of these", choices=MATCHES, validate_choice=False)
+    conditions = Rows(FormField(ConditionRow))
+
+
 class ActionRow(Row):
     """What is done; which of the settings are asked for depends on `kind`."""
 
@@ -161,6 +170,8 @@ class ActionRow(Row):
     to = SelectField("Whom", validate_choice=False)
     message = Text("What to say")
     stage_id = SelectField("Stage", validate_choice=False)
+    way = SelectField("How", choices=WAYS, validate_choice=False)
+    people = SelectMultipleField("In turn to", validate_choice=False)
 
     def written(self) -> dict[str, Any]:
         """The action as a rule keeps it."""
@@ -169,11 +180,22 @@ class ActionRow(Row):
         if name == "update_field":
             key, value = self.key(), self.value.one or None
             config = {"field_name": key, "value": custom_value(value) if catalog.CUSTOM in key else value}
+        elif name == "assign":
+            config = (
+                {"way": "in_turn", "people": self.people.data or []}
+                if self.is_in_turn
+                else {"to": self.to.data}
+            )
         else:
             for setting in ASKED.get(self.kind.data or "", ()):
                 if not kinds.is_missing(value := self[setting].data):
                     config[setting] = value
         return {"type": name, "config": config}
+
+    @property
+    def is_in_turn(self) -> bool:
+        """Whether the record goes to several people in turn."""
+        return bool(self.way.data == "in_turn")
 
     def _otherwise(self) -> str:
         return "value" if self.kind.data == "update_field" else "kind"

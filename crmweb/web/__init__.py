@@ -27,6 +27,7 @@ from crmweb.web import (
     people,
     pipelines,
     questions,
+    rule_forms,
     rules,
     security,
     snoozes,
@@ -49,7 +50,11 @@ PAGES = (
     pipelines,
     rules,
 )
-MORE_OF = {deals: (deal_forms, deal_list, moves, next_steps, questions, snoozes), pipelines: (stages,)}
+MORE_OF = {
+    deals: (deal_forms, deal_list, moves, next_steps, questions, snoozes),
+    pipelines: (stages,),
+    rules: (rule_forms,),
+}
 """Modules that add routes to another one's blueprint."""
 
 

@@ -13,11 +13,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from crmweb import config
+from crmweb.errors import FieldError
 from crmweb.forms.rule_choices import Offering
 from crmweb.forms.rules import RuleForm
+from crmweb.models import WorkflowRule
 from crmweb.queries import rules
 from crmweb.web import filters
-from crmweb.workflow import cautions, checking, explain, kinds, naming
+from crmweb.workflow import cautions, checking, due, explain, kinds, naming, triggers
 from crmweb.workflow.explain import Part
 from crmweb.workflow.naming import Definition
 
@@ -51,6 +53,25 @@ def told(session: Session, rows: Sequence[rules.RuleRow], locale: str) -> list[T
 def sentence(session: Session, definition: Definition, locale: str) -> list[Part]:
     """One rule's sentence."""
     return explain.sentence(definition, naming.names(session, [definition]), writer(locale))
+
+
+def qualifying(session: Session, form: RuleForm, rule_id: UUID | None) -> int | None:
+    """How many records time has brought to such a rule already; None when it is no rule of time, or not one yet."""
+    definition = form.definition()
+    trigger = triggers.TRIGGERS.get(definition["trigger_event"])
+    if trigger is None or not trigger.is_time:
+        return None
+    try:
+        triggers.check(
+            session, definition["entity_type"], definition["trigger_event"], definition["trigger_config"]
+        )
+        rule = WorkflowRule(
+            **{name: definition[name] for name in ("entity_type", "trigger_event", "trigger_config")}
+        )
+    except FieldError:
+        return None
+    rule.id = rule_id or rule.id
+    return due.qualifying(session, rule)
 
 
 def offered(session: Session, form: RuleForm) -> RuleForm:

@@ -315,6 +315,8 @@ def test_a_new_rule_is_saved_and_acts_from_the_next_change_on(
         "name": "Chase",
         "entity_type": "Deal",
         "trigger_event": "update",
+        "trigger_config": {},
+        "match": "all",
         "conditions": [{"field": "amount", "operator": "greater_than", "value": "100000"}],
         "actions": [
             {
@@ -359,7 +361,7 @@ def sets(field: str, value: str) -> dict[str, str]:
         ({"name": "x" * 10_000}, "name", "Name has 10000 characters; at most 200 fit."),
         ({"name": "a\x00"}, "name", "Name contains a character that cannot be stored."),
         ({"entity_type": "User"}, "entity_type", "“User” is not one of Deal, Entity, Activity."),
-        ({"trigger_event": "explode"}, "trigger_event", "“explode” is not one of create, update, delete."),
+        ({"trigger_event": "explode"}, "trigger_event", "“explode” is not one of create, update, delete,"),
         ({"fires": "twice"}, "fires", "“twice” is not one of every_time, becomes_true."),
         ({"on_failure": "panic"}, "on_failure", "“panic” is not one of keep, undo."),
         ({"c0_field": ""}, "c0_field", "Choose the field that the condition looks at."),
@@ -381,7 +383,7 @@ def sets(field: str, value: str) -> dict[str, str]:
         (is_("expected_close_date", "31 Feb"), "c0_value", "“31 Feb” is not a date like 2026-12-31."),
         (is_("status", "sleepy"), "c0_value", "“sleepy” is not one of open"),
         (is_("name", "x" * 2000), "c0_value", "The value has 2000 characters; at most 1000 fit."),
-        ({"a0_kind": "call_python"}, "a0_kind", "“call_python” is not one of update_field"),
+        ({"a0_kind": "call_python"}, "a0_kind", "“call_python” is not one of assign, update_field"),
         ({"a0_kind": ""}, "a0_kind", "is not one of"),
         ({"a0_subject": ""}, "a0_subject", "What to do is missing."),
         ({"a0_subject": "{deal.password}"}, "a0_subject", "There is no placeholder {deal.password} here."),
@@ -669,3 +671,111 @@ def test_older_runs_are_a_page_away(session: Session, mareks: Browser, stages: S
 
 def test_a_rule_that_is_not_there_is_a_404(mareks: Browser) -> None:
     assert mareks.get(f"/rules/{uuid4()}").status_code == 404
+
+
+# Groups, triggers that say more, people in turn ----------------------------------------------------------------------
+
+
+def drawn_again(browser: Browser, form: Form, act: str, **typed: Any) -> Form:
+    """The form after one of its buttons, without scripts."""
+    answer = Form("/rules/draft", form.fields, form.offers).send(browser, do=act, **typed)
+    assert answer.status_code == 200
+    return read(answer).form("/rules/new")
+
+
+def test_a_group_is_added_filled_and_removed_without_scripts(
+    session: Session, mareks: Browser, stages: Stages
+) -> None:
+    form = drawn_again(mareks, form_at(mareks, "/rules/new"), "add-group", **_names(FILLED))
+    form = drawn_again(
+        mareks, form, "add-condition-in-0",
+        **{"groups-0-conditions-0-field": "name", "groups-0-conditions-0-operator": "contains"},
+    )  # fmt: skip
+    form = drawn_again(
+        mareks, form, "",
+        **{
+            "groups-0-conditions-0-value": "fleet", "groups-0-conditions-1-field": "currency",
+            "groups-0-conditions-1-operator": "equals", "groups-0-conditions-1-value": "EUR",
+        },
+    )  # fmt: skip
+    assert form.send(mareks, do="save").status_code == 303
+    made = session.scalars(select(WorkflowRule)).one()
+    assert made.conditions == [
+        {"field": "amount", "operator": "greater_than", "value": "100000"},
+        {
+            "match": "any",
+            "conditions": [
+                {"field": "name", "operator": "contains", "value": "fleet"},
+                {"field": "currency", "operator": "equals", "value": "EUR"},
+            ],
+        },
+    ]
+    stored = form_at(mareks, f"/rules/{made.id}")
+    assert stored.fields["groups-0-conditions-1-value"] == "EUR"
+    answer = Form(f"/rules/{made.id}/draft", stored.fields).send(mareks, do="remove-condition-0-in-0")
+    assert "groups-0-conditions-1-field" not in answer.text
+    answer = Form(f"/rules/{made.id}/draft", stored.fields).send(mareks, do="remove-group-0")
+    assert "groups-0-conditions-0-field" not in answer.text
+
+
+def test_what_is_wrong_in_a_group_is_said_beside_it(mareks: Browser, stages: Stages) -> None:
+    form = drawn_again(mareks, form_at(mareks, "/rules/new"), "add-group", **_names(FILLED))
+    answer = form.send(
+        mareks, **{"groups-0-conditions-0-field": "amount", "groups-0-conditions-0-value": "a lot"}
+    )
+    assert answer.status_code == 422
+    assert "not a number" in read(answer).errors["groups-0-conditions-0-value"]
+
+
+def test_a_rule_of_time_asks_for_its_days_and_offers_what_qualifies_now(
+    session: Session, mareks: Browser, stages: Stages
+) -> None:
+    with clock.at(clock.now() - timedelta(days=30)):
+        make_deal(stages["Lead"])
+    form = drawn_again(
+        mareks, form_at(mareks, "/rules/new"), "", trigger_event="days_in_stage", **_names(FILLED)
+    )
+    answer = form.send(mareks, trigger_days="soon")
+    assert answer.status_code == 422
+    assert "Whole days only" in read(answer).errors["trigger_days"]
+    page = Form("/rules/draft", form.fields).send(mareks, trigger_days="10")
+    assert "Also the 1 that qualify now" in text(page.text)
+    sent = read(page).form("/rules/new").send(mareks, trigger_stage=stages["Lead"].id, counts_past="y")
+    assert sent.status_code == 303
+    made = session.scalars(select(WorkflowRule)).one()
+    assert made.trigger_config == {"days": "10", "stage": str(stages["Lead"].id)}
+    assert made.on_since is None
+
+
+def test_a_move_asks_from_and_to_which_stage(session: Session, mareks: Browser, stages: Stages) -> None:
+    form = drawn_again(
+        mareks, form_at(mareks, "/rules/new"), "", trigger_event="stage_changed", **_names(FILLED)
+    )
+    assert form.send(mareks, trigger_to=stages["Negotiation"].id).status_code == 303
+    made = session.scalars(select(WorkflowRule)).one()
+    assert made.trigger_config == {"to": str(stages["Negotiation"].id)}
+    assert sentence(mareks.get(f"/rules/{made.id}")).startswith(
+        "When a deal moves to Negotiation and the amount"
+    )
+
+
+def test_a_record_is_given_to_people_in_turn(
+    session: Session, mareks: Browser, cast: Cast, stages: Stages
+) -> None:
+    form = drawn_again(
+        mareks, form_at(mareks, "/rules/new"), "", a0_kind="assign", **{"actions-0-kind": "assign"}
+    )
+    form = drawn_again(mareks, form, "", **{"actions-0-way": "in_turn"}, **_names({"c0_field": "amount"}))
+    sent = form.send(
+        mareks, name="Share", **_names({"c0_operator": "is_empty", "actions-0-people": cast.priya.id})
+    )
+    assert sent.status_code == 303
+    made = session.scalars(select(WorkflowRule)).one()
+    assert made.actions == [{"type": "assign", "config": {"way": "in_turn", "people": [str(cast.priya.id)]}}]
+
+
+def test_another_type_of_record_leaves_out_what_cannot_set_it_off(mareks: Browser, stages: Stages) -> None:
+    form = drawn_again(mareks, form_at(mareks, "/rules/new"), "", trigger_event="no_activity")
+    form = drawn_again(mareks, form, "", entity_type="Entity")
+    assert form.fields["trigger_event"] == "create"
+    assert form.offers["trigger_event"] == ["create", "update", "delete"]

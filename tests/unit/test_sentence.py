@@ -283,3 +283,85 @@ def test_a_circle_may_go_through_others() -> None:
         ANN: sets("amount", ("currency", "changed")),
     }
     assert cautions.circles(rules) == {one: set(rules) - {one} for one in rules}
+
+
+# Triggers and groups -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trigger", "config", "beginning"),
+    [
+        ("stage_changed", {}, "When a deal moves to another stage"),
+        ("stage_changed", {"to": str(WON)}, "When a deal moves to *Closed Won*"),
+        ("stage_changed", {"from": str(PROPOSAL)}, "When a deal leaves *Proposal*"),
+        ("stage_changed", {"from": str(PROPOSAL), "to": str(WON)}, "When a deal moves from *Proposal* to *Closed Won*"),
+        ("days_in_stage", {"days": 10}, "When a deal has been in its stage for *10 days*"),
+        ("days_in_stage", {"days": "1", "stage": str(WON)}, "When a deal has been in *Closed Won* for *1 day*"),
+        ("no_activity", {"days": 7}, "When nothing has happened on a deal for *7 days*"),
+        ("date_reached", {"days": 3, "field": "expected_close_date", "side": "before"},
+         "*3 days* before *the close date* of a deal"),
+        ("date_reached", {"days": 0, "field": "closed_date"}, "On *the closing day* of a deal"),
+        ("date_reached", {}, "*…* after *…* of a deal"),
+    ],
+)  # fmt: skip
+def test_each_trigger_begins_the_sentence_in_its_own_words(trigger: str, config: Any, beginning: str) -> None:
+    assert said(rule(trigger_event=trigger, trigger_config=config)) == f"{beginning}, add a note *Say hello*."
+
+
+def test_a_date_is_followed_by_if() -> None:
+    days = {"days": 0, "field": "closed_date"}
+    assert said(rule(BIG, trigger_event="date_reached", trigger_config=days)).startswith(
+        "On *the closing day* of a deal if the amount is more than *100,000*, "
+    )
+
+
+def group(match: str, *conditions: tuple[Any, ...]) -> dict[str, Any]:
+    return {"match": match, "conditions": rule(*conditions)["conditions"]}
+
+
+OWNED = ("assigned_to", "equals", str(ANN))
+EMPTY = ("expected_close_date", "is_empty")
+
+
+@pytest.mark.parametrize(
+    ("match", "parts", "words"),
+    [
+        ("any", [BIG, OWNED], "either the amount is more than *100,000* or the owner is *Ann Berg*"),
+        ("all", [BIG, group("any", OWNED, EMPTY)],
+         "the amount is more than *100,000* and either the owner is *Ann Berg* or the close date is empty"),
+        ("any", [BIG, group("all", OWNED, EMPTY)],
+         "either the amount is more than *100,000* or both the owner is *Ann Berg* and the close date is empty"),
+        ("all", [group("any", OWNED)], "the owner is *Ann Berg*"),
+    ],
+)  # fmt: skip
+def test_groups_read_as_either_and_both(match: str, parts: list[Any], words: str) -> None:
+    conditions = [part if isinstance(part, dict) else rule(part)["conditions"][0] for part in parts]
+    written = {**rule(trigger_event="create"), "match": match, "conditions": conditions}
+    assert said(written) == f"When a deal is created and {words}, add a note *Say hello*."
+
+
+def test_a_value_in_a_group_leads_to_its_control() -> None:
+    written = {**rule(), "conditions": [group("any", OWNED, BIG), *rule(BIG)["conditions"]]}
+    anchors = [part.anchor for part in explain.sentence(written, NAMES) if part.is_value]
+    assert anchors[:3] == ["conditions-0-value", "groups-0-conditions-0-value", "groups-0-conditions-1-value"]
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"to": str(ANN)}, "give it to *Ann Berg*"),
+        ({"way": "in_turn", "people": [str(ANN)]}, "give it in turn to *Ann Berg*"),
+        ({"way": "in_turn"}, "give it in turn to *all active people*"),
+        ({}, "give it to *…*"),
+    ],
+)
+def test_an_assignment_says_to_whom(config: Any, words: str) -> None:
+    assert said(rule(do=("assign", config), trigger_event="create")) == f"When a deal is created, {words}."
+
+
+def test_a_change_asked_for_in_any_of_several_is_not_asked_for_in_all() -> None:
+    changed = rule(("amount", "changed"))["conditions"][0]
+    big = rule(BIG)["conditions"][0]
+    assert explain.changes_only({"conditions": [changed, big], "match": "all"})
+    assert not explain.changes_only({"conditions": [changed, big], "match": "any"})
+    assert not explain.changes_only({"conditions": [{"match": "any", "conditions": [changed, big]}]})
