@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from wtforms import Field, SelectField, StringField
+from wtforms import BooleanField, Field, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import ValidationError
 from wtforms.widgets import DateInput, TextArea, TextInput
@@ -73,6 +73,47 @@ class Percent(Number):
     """A share of 100, with or without the sign."""
 
     unit = "%"
+
+
+class Whole(Number):
+    """A whole number. `data` is an int."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        super().process_formdata(valuelist)
+        if valuelist and self.data is not None:
+            if self.data != self.data.to_integral_value():
+                raise ValueError("Whole numbers only.")
+            self.data = int(self.data)
+
+
+class Lines(Paragraphs):
+    """A list of texts, each in a line of its own. `data` is a list, without the empty lines."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            lines = as_lines(valuelist[0]).split("\n")
+            self.data = [line.strip() for line in lines if line.strip()]
+
+    def _value(self) -> str:
+        return as_lines(self.raw_data[0]) if self.raw_data else "\n".join(self.data or [])
+
+    @staticmethod
+    def words(value: Any) -> str:
+        """The list in one line."""
+        return ", ".join(value or []) or "nothing"
+
+
+class Tick(BooleanField):
+    """Yes or no. A hidden field of the same name, without a value, tells that it was asked at all."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data = any(valuelist)
+
+    @staticmethod
+    def words(value: Any) -> str:
+        """Yes or no."""
+        return "yes" if value else "no"
 
 
 class Day(Field):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from crmweb.errors import NotFoundError
 from crmweb.models import Pipeline, Stage, StageTotal
+from crmweb.models.gates import called
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,23 @@ class StageRow:
     probability: float
     status: str
     color: str
+    rot_days: int | None
+    max_deals: int | None
+    limit_mode: str
+    required_fields: list[str]
     is_archived: bool
     deals: int
+
+    @property
+    def rules(self) -> list[str]:
+        """What it asks for and where its limits are, in words."""
+        needs = ", ".join(map(called, self.required_fields))
+        more = "refuses more" if self.limit_mode == "hard" else "says when there are more"
+        return [
+            *([f"Needs {needs}"] if needs else []),
+            *([f"At most {self.max_deals:,}, {more}"] if self.max_deals else []),
+            *([f"Quiet after {self.rot_days} d"] if self.rot_days else []),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +52,8 @@ class PipelineRow:
     name: str
     description: str | None
     is_active: bool
+    asks_lost_reason: bool
+    lost_reasons: list[str]
     stages: list[StageRow] = field(default_factory=list)
     archived: list[StageRow] = field(default_factory=list)
 
@@ -78,7 +96,14 @@ def offered(session: Session) -> list[PipelineRow]:
 
 
 def _filled(session: Session, pipeline_id: UUID | None) -> list[PipelineRow]:
-    pipelines = select(Pipeline.id, Pipeline.name, Pipeline.description, Pipeline.is_active)
+    pipelines = select(
+        Pipeline.id,
+        Pipeline.name,
+        Pipeline.description,
+        Pipeline.is_active,
+        Pipeline.asks_lost_reason,
+        Pipeline.lost_reasons,
+    )
     pipelines = pipelines.order_by(Pipeline.is_active.desc(), Pipeline.order, Pipeline.id)
     counts = (
         select(StageTotal.stage_id, func.sum(StageTotal.deal_count).label("deals"))
@@ -88,7 +113,8 @@ def _filled(session: Session, pipeline_id: UUID | None) -> list[PipelineRow]:
     stages = (
         select(
             Stage.id, Stage.pipeline_id, Stage.name, Stage.description, Stage.probability, Stage.status, Stage.color,
-            Stage.is_archived, func.coalesce(counts.c.deals, 0).label("deals"),
+            Stage.rot_days, Stage.max_deals, Stage.limit_mode, Stage.required_fields, Stage.is_archived,
+            func.coalesce(counts.c.deals, 0).label("deals"),
         )
         .outerjoin(counts, counts.c.stage_id == Stage.id)
         .order_by(Stage.order)
@@ -101,9 +127,9 @@ def _filled(session: Session, pipeline_id: UUID | None) -> list[PipelineRow]:
         stage = StageRow(**{**row._mapping, "deals": int(row.deals)})
         of[stage.pipeline_id][stage.is_archived].append(stage)
     found = []
-    for row in session.execute(pipelines):
-        live, archived = of[row.id]
-        found.append(PipelineRow(**row._mapping, stages=live, archived=archived))
+    for head in session.execute(pipelines):
+        live, archived = of[head.id]
+        found.append(PipelineRow(**head._mapping, stages=live, archived=archived))
     return found
 
 

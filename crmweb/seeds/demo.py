@@ -108,7 +108,11 @@ def _set_up(session: Session, world: World) -> None:
     )
     session.flush()
     renewals = pipelines.add(
-        session, pipelines.RENEWALS_NAME, pipelines.RENEWALS, "Contracts that end this year."
+        session,
+        pipelines.RENEWALS_NAME,
+        pipelines.RENEWALS,
+        "Contracts that end this year.",
+        pipelines.WHY_ENDED,
     )
     session.flush()
     stages = {**pipelines.stages_of(renewals), **pipelines.stages_of(sales)}

@@ -13,12 +13,16 @@ from crmweb.models import Pipeline, Stage
 
 
 class Step(NamedTuple):
-    """A stage to be made; `probability` in per cent."""
+    """A stage to be made, with the fields of `Stage`; `probability` in per cent."""
 
     name: str
     probability: float
     status: str
     color: str
+    required_fields: tuple[str, ...] = ()
+    max_deals: int | None = None
+    limit_mode: str = "soft"
+    rot_days: int | None = None
 
 
 DEFAULT_NAME = "Sales Pipeline"
@@ -33,12 +37,14 @@ DEFAULT = (
 RENEWALS_NAME = "Renewals"
 RENEWALS = (
     Step("Coming up", 70, "open", "slate"),
-    Step("In talks", 80, "open", "teal"),
-    Step("Quoted", 90, "open", "olive"),
+    Step("In talks", 80, "open", "teal", max_deals=4),
+    Step("Quoted", 90, "open", "olive", ("expected_close_date",)),
     Step("At risk", 35, "open", "orange"),
     Step("Renewed", 100, "closed_won", "green"),
     Step("Ended", 0, "closed_lost", "clay"),
 )
+
+WHY_ENDED = ("Price", "Chose a rival", "No budget", "Service", "Closed down")
 
 
 def make_default() -> str:
@@ -58,10 +64,18 @@ def find(session: Session, name: str) -> Pipeline | None:
     return session.scalar(select(Pipeline).where(Pipeline.name_key == name.casefold()))
 
 
-def add(session: Session, name: str, steps: tuple[Step, ...], description: str | None = None) -> Pipeline:
-    """Add a pipeline with `steps`, after those that are there. Inside `changes.commit`."""
+def add(
+    session: Session, name: str, steps: tuple[Step, ...], description: str | None = None, reasons: tuple[str, ...] = ()
+) -> Pipeline:  # fmt: skip
+    """Add a pipeline with `steps`, after those that are there; it asks why deals are lost when there are `reasons`.
+
+    Inside `changes.commit`.
+    """
     last = session.scalar(select(func.max(Pipeline.order)))
-    pipeline = Pipeline(name=name, description=description, order=0 if last is None else last + 1)
+    pipeline = Pipeline(
+        name=name, description=description, order=0 if last is None else last + 1, asks_lost_reason=bool(reasons),
+        lost_reasons=reasons,
+    )  # fmt: skip
     session.add(pipeline)
     for order, step in enumerate(steps, 1):
         session.add(Stage(pipeline=pipeline, order=order, **step._asdict()))

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from crmweb import clock
 from crmweb.extensions import db
-from crmweb.forms.fields import Choice
 from crmweb.forms.numbers import write_number
 from crmweb.forms.records import EditForm
 from crmweb.queries import history
@@ -49,8 +48,8 @@ def told(form: EditForm, record_id: UUID, person: Person, **known: tuple[str, st
 
 
 def _words(field: Any, value: Any, person: Person) -> str:
-    if isinstance(field, Choice):
-        return field.words(value)
+    if hasattr(field, "words"):
+        return str(field.words(value))[:LONGEST]
     if isinstance(value, date):
         return filters.day(value, clock.today(), person.locale)
     if isinstance(value, Decimal | float):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, render_template, request, url_for
@@ -18,7 +19,7 @@ from crmweb.forms.pipelines import PipelineForm
 from crmweb.models import Pipeline, arranging
 from crmweb.queries import pipelines
 from crmweb.queries.pipelines import PipelineRow
-from crmweb.seeds.pipelines import DEFAULT
+from crmweb.seeds.pipelines import DEFAULT, Step
 from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.htmx import see_other
@@ -62,8 +63,7 @@ def edit(pipeline_id: UUID) -> Answer:
     """A pipeline's name, description and stages."""
     person, pipeline = me(), pipelines.load(db.session(), pipeline_id)
     sent = request.form if request.method == "POST" else None
-    form = PipelineForm(sent, name=pipeline.name, description=pipeline.description)
-    del form.begin_with
+    form = _form(pipeline, sent)
 
     def work(session: Session) -> None:
         rights.require(person, "pipelines")
@@ -139,12 +139,19 @@ def restore(pipeline_id: UUID) -> Answer:
 
 def page(pipeline: PipelineRow, person: Person, form: PipelineForm | None = None) -> str:
     """The page of a pipeline's settings."""
-    if form is None:
-        form = PipelineForm(name=pipeline.name, description=pipeline.description)
-        del form.begin_with
+    form = form or _form(pipeline)
     return render_template(
         "pipelines/edit.html", pipeline=pipeline, form=form, disputes=told(form, pipeline.id, person)
     )
+
+
+def _form(pipeline: PipelineRow, sent: Any = None) -> PipelineForm:
+    form = PipelineForm(
+        sent, name=pipeline.name, description=pipeline.description, asks_lost_reason=pipeline.asks_lost_reason,
+        lost_reasons=pipeline.lost_reasons,
+    )  # fmt: skip
+    del form.begin_with
+    return form
 
 
 def step() -> int:
@@ -156,8 +163,5 @@ def step() -> int:
 
 
 def _stages(known: list[PipelineRow], begin_with: str | None) -> list[dict[str, object]]:
-    copied = next((pipeline.stages for pipeline in known if str(pipeline.id) == begin_with), DEFAULT)
-    return [
-        {"name": one.name, "probability": one.probability, "status": one.status, "color": one.color}
-        for one in copied
-    ]
+    copied: Any = next((pipeline.stages for pipeline in known if str(pipeline.id) == begin_with), DEFAULT)
+    return [{name: getattr(one, name) for name in Step._fields} for one in copied]

@@ -49,7 +49,8 @@ def edit_stage(stage_id: UUID) -> Answer:
     sent = request.form if request.method == "POST" else None
     form = StageForm(
         sent, locale=person.locale, name=stage.name, probability=stage.probability, status=stage.status,
-        color=stage.color, description=stage.description,
+        color=stage.color, description=stage.description, required_fields=stage.required_fields,
+        max_deals=stage.max_deals, limit_mode=stage.limit_mode, rot_days=stage.rot_days,
     )  # fmt: skip
 
     def work(session: Session) -> None:

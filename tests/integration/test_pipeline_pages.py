@@ -29,6 +29,7 @@ from crmweb.models import (
 from crmweb.models.stage import COLORS
 from tests.support.factories import make_deal, make_entity, make_pipeline, make_rule, save
 from tests.support.forms import form_at, read
+from tests.support.gates import gate
 from tests.support.outside import Browser, apart
 from tests.support.people import sign_in
 from tests.support.routes import Contents
@@ -230,7 +231,7 @@ def test_a_stage_is_changed_and_the_board_shows_it(mareks: Browser, stages: dict
     now = stored(stages["Proposal"])
     assert (now.name, now.probability, now.color) == ("Offer", 55, "rose")
     board = mareks.get(f"/pipelines/{now.pipeline_id}").text
-    assert ">Offer</h2>" in board
+    assert ">Offer</a></h2>" in board
     assert "55%" in board
 
 
@@ -483,3 +484,115 @@ def test_names_are_text_never_markup(mareks: Browser, stages: dict[str, Stage]) 
         page = mareks.get(url).text
         assert script not in page, url
         assert "&lt;script&gt;alert(1)" in page, url
+
+
+# What stages ask for, and how many deals they hold ---------------------------------------------------------------
+
+
+def test_a_stages_rules_are_set_on_its_page_and_told_in_the_list(
+    mareks: Browser, stages: dict[str, Stage]
+) -> None:
+    stage = stages["Proposal"]
+    make_deal(stage)
+    form = form_at(mareks, f"/stages/{stage.id}/edit")
+    rules = {"max_deals": "8", "limit_mode": "hard", "rot_days": "10"}
+    form.fields.setlist("required_fields", ["expected_close_date", "amount", " contract_no,, region "])
+    assert form.send(mareks, **rules).status_code == 303
+    stored = db.session.get_one(Stage, stage.id, populate_existing=True)
+    assert (stored.max_deals, stored.limit_mode, stored.rot_days) == (8, "hard", 10)
+    asked = ["amount", "expected_close_date", "custom_fields.contract_no", "custom_fields.region"]
+    assert stored.required_fields == asked
+    page = mareks.get(f"/pipelines/{stage.pipeline_id}/settings").text
+    assert (
+        "Needs an amount, a close date, “contract_no”, “region” · At most 8, refuses more · Quiet after 10 d"
+        in page
+    )
+    assert "1 of 8 deals" in page
+    again = form_at(mareks, f"/stages/{stage.id}/edit")
+    assert again.fields.getlist("required_fields")[-1] == "contract_no, region"
+    contents = Contents()
+    again.fields.setlist("required_fields", ["amount", "expected_close_date", "contract_no, region"])
+    assert again.send(mareks).status_code == 303
+    contents.check("an untouched form")
+
+
+def test_nothing_ticked_asks_for_nothing(mareks: Browser, stages: dict[str, Stage]) -> None:
+    stage = stages["Proposal"]
+    gate(stage, required_fields=["amount"], max_deals=3)
+    form = form_at(mareks, f"/stages/{stage.id}/edit")
+    form.fields.setlist("required_fields", [""])
+    form.send(mareks, max_deals="")
+    stored = db.session.get_one(Stage, stage.id, populate_existing=True)
+    assert (stored.required_fields, stored.max_deals) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "said"),
+    [
+        ("max_deals", "0", "From 1 to 1,000,000."),
+        ("max_deals", "2.5", "Whole numbers only."),
+        ("max_deals", "few", "“few” is not a number. Write it like 50,000."),
+        ("rot_days", "-3", "From 1 to 3,650."),
+        ("rot_days", "9999", "From 1 to 3,650."),
+        ("limit_mode", "firm", "“firm” is not one of soft, hard."),
+        ("required_fields", "x" * 101, f"A stage cannot ask for “custom_fields.{'x' * 101}”."),
+    ],
+)
+def test_a_limit_that_is_none_is_said_beside_its_field(
+    mareks: Browser, stages: dict[str, Stage], field: str, typed: str, said: str
+) -> None:
+    contents = Contents()
+    answer = form_at(mareks, f"/stages/{stages['Lead'].id}/edit").send(mareks, **{field: typed})
+    assert answer.status_code == 422
+    assert read(answer).errors[field].startswith(said)
+    contents.check("a refused form")
+
+
+def test_two_people_change_what_a_stage_asks_for(
+    mareks: Browser, anns: Browser, stages: dict[str, Stage]
+) -> None:
+    url = f"/stages/{stages['Lead'].id}/edit"
+    first, second = form_at(mareks, url), form_at(anns, url)
+    second.send(anns, required_fields="amount")
+    answer = first.send(mareks, required_fields="assigned_to")
+    assert answer.status_code == 409
+    assert "Ann Berg changed the fields it asks for to <b>an amount</b>" in answer.text
+    assert "Yours: <b>an owner</b>" in answer.text
+
+
+def test_a_pipeline_asks_why_deals_are_lost(mareks: Browser, stages: dict[str, Stage]) -> None:
+    pipeline = stages["Lead"].pipeline
+    url = f"/pipelines/{pipeline.id}/settings"
+    form = form_at(mareks, url)
+    assert (
+        form.send(mareks, asks_lost_reason="y", lost_reasons="Price\r\n\r\n price \nNo budget").status_code
+        == 303
+    )
+    stored = db.session.get_one(Pipeline, pipeline.id, populate_existing=True)
+    assert (stored.asks_lost_reason, stored.lost_reasons) == (True, ["Price", "No budget"])
+    again = form_at(mareks, url)
+    assert again.fields["lost_reasons"] == "Price\nNo budget"
+    again.send(mareks, asks_lost_reason="")
+    assert not db.session.get_one(Pipeline, pipeline.id, populate_existing=True).asks_lost_reason
+
+
+def test_too_many_reasons_are_refused(mareks: Browser, pipeline: Pipeline) -> None:
+    form = form_at(mareks, f"/pipelines/{pipeline.id}/settings")
+    answer = form.send(mareks, lost_reasons="\n".join(map(str, range(31))))
+    assert read(answer).errors == {"lost_reasons": "31 reasons; at most 30 fit."}
+
+
+def test_stages_of_another_pipeline_are_copied_with_their_rules(
+    mareks: Browser, stages: dict[str, Stage]
+) -> None:
+    gate(stages["Proposal"], required_fields=["amount"], max_deals=4, limit_mode="hard", rot_days=9)
+    form_at(mareks, "/pipelines/new").send(mareks, name="Second", begin_with=stages["Lead"].pipeline_id)
+    copy = db.session.scalars(
+        select(Stage).join(Pipeline).where(Pipeline.name == "Second", Stage.name == "Proposal")
+    ).one()
+    assert (copy.required_fields, copy.max_deals, copy.limit_mode, copy.rot_days) == (
+        ["amount"],
+        4,
+        "hard",
+        9,
+    )
