@@ -20,7 +20,7 @@ PALETTE = tuple((color, color.capitalize()) for color in COLORS)
 STATUSES = (("open", "Open"), ("closed_won", "Won"), ("closed_lost", "Lost"))
 
 
-MODES = (("soft", "say so"), ("hard", "refuse more"))
+MODES = (("soft", "Say so"), ("hard", "Refuse more"))
 
 
 class Needs(Field):

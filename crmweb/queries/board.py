@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from crmweb.errors import FieldError, NotFoundError
 from crmweb.models import Pipeline, Stage
+from crmweb.models.gates import called
 from crmweb.queries import attention, cards, lanes
 from crmweb.queries.attention import NONE, Counts
 from crmweb.queries.cards import Card
@@ -36,7 +37,8 @@ class Money:
 class Column:
     """A lane. `count` and `totals` are over all its deals that pass the filter; `cards` are the `shown` first ones.
 
-    `share` (0–100) is its money beside the richest lane's, `after` the cursor of the next page.
+    `share` (0–100) is its money beside the richest lane's, `after` the cursor of the next page. `held` counts all deals
+    of the stage, which should be, or can be, at most `max_deals`; `needs` is what it asks for, in words.
     """
 
     id: UUID
@@ -49,6 +51,9 @@ class Column:
     count: int
     totals: list[Money]
     rot_days: int | None = None
+    held: int = 0
+    max_deals: int | None = None
+    needs: str = ""
     share: int = 0
     cards: list[Card] = field(default_factory=list)
     shown: int = 0
@@ -100,9 +105,9 @@ def load(
     """
     rows = session.execute(
         select(Stage.id, Stage.name, Stage.description, Stage.color, Stage.status, Stage.probability, Stage.version,
-               Stage.rot_days,
+               Stage.rot_days, Stage.max_deals, Stage.required_fields, Pipeline.asks_lost_reason,
                Pipeline.id.label("pipeline_id"), Pipeline.name.label("pipeline"), Pipeline.description.label("about"),
-               Pipeline.is_active, Pipeline.board_version, Pipeline.lost_reasons)
+               Pipeline.is_active, Pipeline.board_version)
         .join_from(Pipeline, Stage, and_(Stage.pipeline_id == Pipeline.id, Stage.is_archived.is_(False)), isouter=True)
         .where(Pipeline.id == pipeline_id)
         .order_by(Stage.order)
@@ -114,8 +119,8 @@ def load(
     dates = attention.dates(pursued)
     if chosen.wants_attention:
         chosen = chosen._replace(dates=dates)
-    sums, mine = lanes.sums(session, [stage.id for stage in stages], chosen, viewer_id)
-    columns = [_column(stage, sums[stage.id]) for stage in stages]
+    sums, mine, held = lanes.sums(session, [stage.id for stage in stages], chosen, viewer_id)
+    columns = [_column(stage, sums[stage.id], held[stage.id]) for stage in stages]
     order = _currencies(columns)
     columns = [_measured(column, columns, order) for column in columns]
     is_open = [column for column in columns if column.status == "open"]
@@ -180,13 +185,18 @@ def _number(shown: Mapping[UUID, int] | None, stage_id: UUID) -> int:
     return max(1, min((shown or {}).get(stage_id, FIRST), MOST))
 
 
-def _column(stage: Any, sums: lanes.Sums) -> Column:
+def _column(stage: Any, sums: lanes.Sums, held: int) -> Column:
     chance = Decimal(str(stage.probability)) / 100
     totals = [Money(currency, amount, amount * chance) for currency, (_, amount) in sums.items() if amount]
     return Column(
         stage.id, stage.name, stage.description, stage.color, stage.status, stage.probability, stage.version,
-        sum(count for count, _ in sums.values()), totals, stage.rot_days,
+        sum(count for count, _ in sums.values()), totals, stage.rot_days, held, stage.max_deals, _needs(stage),
     )  # fmt: skip
+
+
+def _needs(stage: Any) -> str:
+    asks_why = ["lost_reason"] if stage.asks_lost_reason and stage.status == "closed_lost" else []
+    return ", ".join(map(called, [*stage.required_fields, *asks_why]))
 
 
 def _currencies(columns: list[Column]) -> list[str]:

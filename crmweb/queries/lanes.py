@@ -64,9 +64,10 @@ NO_FILTER = Filter()
 
 def sums(
     session: Session, stage_ids: list[UUID], chosen: Filter, viewer_id: UUID | None
-) -> tuple[dict[UUID, Sums], dict[UUID, int]]:
-    """Per stage: currency → count and money, under the filter; and how many deals are the viewer's without it."""
+) -> tuple[dict[UUID, Sums], dict[UUID, int], dict[UUID, int]]:
+    """Per stage: currency → count and money, under the filter; without it how many are the viewer's, and all in all."""
     mine: dict[UUID, int] = defaultdict(int)
+    held: dict[UUID, int] = defaultdict(int)
     found: dict[UUID, Sums] = defaultdict(dict)
 
     def add(stage_id: UUID, currency: str, count: int, amount: Decimal) -> None:
@@ -75,6 +76,7 @@ def sums(
 
     totals = select(StageTotal).where(StageTotal.stage_id.in_(stage_ids), StageTotal.deal_count > 0)
     for row in session.execute(totals.with_only_columns(*StageTotal.__table__.columns)):
+        held[row.stage_id] += row.deal_count
         if row.owner_id == viewer_id:
             mine[row.stage_id] += row.deal_count
         if not chosen.is_counted and (not chosen.mine or row.owner_id == chosen.owner_id):
@@ -88,7 +90,7 @@ def sums(
         )
         for row in session.execute(query.group_by(Deal.stage_id, Deal.currency)):
             add(row.stage_id, row.currency, row.deals, row.amount)
-    return found, mine
+    return found, mine, held
 
 
 def first(session: Session, numbers: Iterable[tuple[UUID, int]], chosen: Filter) -> list[Any]:

@@ -42,6 +42,8 @@ UPCOMING, TALKS, QUOTED, RISK, RENEWED, ENDED = (
 
 ROT_DAYS = {LEAD: 21, QUALIFIED: 14, PROPOSAL: 10, NEGOTIATION: 7}
 """After how many days without a sign of life a deal rots, by stage."""
+MOST_PROPOSALS = 10
+"""How many proposals the company wants to have out at once; it has more."""
 ASLEEP = {
     "Charter boat positions": (12, "The boats are out of the water until spring."),
     "Snow plough tracking": (24, "The council votes on the budget first."),

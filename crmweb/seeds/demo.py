@@ -118,6 +118,7 @@ def _set_up(session: Session, world: World) -> None:
     stages = {**pipelines.stages_of(renewals), **pipelines.stages_of(sales)}
     for name, days in deals.ROT_DAYS.items():
         stages[name].rot_days = days
+    stages[deals.PROPOSAL].max_deals = deals.MOST_PROPOSALS
     world.stages.update({name: stage.id for name, stage in stages.items()})
     owners = {stand.customer: people[stand.owner] for stand in (*deals.RENEWALS, *deals.SALES)}
     dice = random.Random("crmweb telephones")  # noqa: S311

@@ -37,7 +37,7 @@ DEFAULT = (
 RENEWALS_NAME = "Renewals"
 RENEWALS = (
     Step("Coming up", 70, "open", "slate"),
-    Step("In talks", 80, "open", "teal", max_deals=4),
+    Step("In talks", 80, "open", "teal", max_deals=7),
     Step("Quoted", 90, "open", "olive", ("expected_close_date",)),
     Step("At risk", 35, "open", "orange"),
     Step("Renewed", 100, "closed_won", "green"),

@@ -375,3 +375,43 @@ def test_another_reps_tasks_are_not_completed(client: Browser, busy: Deal, tom: 
     assert client.get(f"/deals/{busy.id}/open-tasks").status_code == 403
     assert client.post(f"/deals/{busy.id}/open-tasks", headers=HTMX).status_code == 403
     assert not any(tasks(busy).values())
+
+
+# The lane's head -------------------------------------------------------------------------------------------------
+
+
+def head_of(browser: Browser, stage: Stage, query: str = "") -> str:
+    """What a lane's head says, read aloud."""
+    page = browser.get(f"/pipelines/{stage.pipeline_id}{query}").text
+    found = re.search(rf'<header class="lane-head" id="head-{stage.id}".*?</header>', page, re.DOTALL)
+    assert found
+    return " ".join(re.sub(r"<[^>]+>", "", found[0]).split())
+
+
+@pytest.mark.parametrize(("held", "says"), [(1, False), (2, True), (3, True)])
+def test_a_lane_says_how_near_its_limit_it_is(priyas: Browser, stages: Stages, held: int, says: bool) -> None:
+    for number in range(held):
+        make_deal(stages["Lead"], str(number))
+    limit(stages["Lead"], 2, "soft")
+    assert head_of(priyas, stages["Lead"]).startswith(f"Lead {held} deals of at most 2")
+    page = priyas.get(f"/pipelines/{stages['Lead'].pipeline_id}").text
+    assert ('class="count over"' in page) is says
+
+
+def test_a_limit_is_over_all_deals_whatever_the_filter_shows(
+    priyas: Browser, stages: Stages, priya: User
+) -> None:
+    make_deal(stages["Lead"], "Mine", owner=priya)
+    make_deal(stages["Lead"], "Not mine")
+    limit(stages["Lead"], 3, "soft")
+    assert head_of(priyas, stages["Lead"], "?mine=1").startswith("Lead 1 deal 10% chance")
+    limit(stages["Lead"], 2, "soft")
+    assert head_of(priyas, stages["Lead"], "?mine=1").startswith("Lead 1 deal, in all 2 deals of at most 2 10%")
+
+
+def test_a_lane_says_what_it_asks_for(
+    priyas: Browser, stages: Stages, strict: Stage, asks_why: Stage
+) -> None:
+    assert "0 deals, needs an amount, a close date" in head_of(priyas, strict)
+    assert "needs a reason" in head_of(priyas, asks_why)
+    assert "needs" not in head_of(priyas, stages["Lead"])
