@@ -28,6 +28,10 @@ from crmweb.workflow.why import Look
 
 MODELS: dict[str, Any] = {"Deal": Deal, "Entity": Entity, "Activity": Activity}
 Definition = Mapping[str, Any]
+PRESENT = {
+    "added": "add", "changed": "change", "emptied": "empty", "notified": "notify", "moved": "move", "gave": "give",
+    "left": "leave",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,5 +198,11 @@ def _trial(noted: Ledger, record_id: UUID, *, rule: UUID, assumed: list[str], na
     ]
     if own is None:
         return Trial(look, assumed=assumed, others=others)
-    effects = [runs.told("", "acted", [effect], None) for effect in own["effects"]]
+    effects = [_would(runs.told("", "acted", [effect], None)) for effect in own["effects"]]
     return Trial(look, own["outcome"], effects, own["error"] or "", assumed, others)
+
+
+def _would(words: str) -> str:
+    """What was done, as what would be: "add a task", for "added a task"."""
+    verb, _, rest = words.partition(" ")
+    return f"{PRESENT.get(verb, verb)} {rest}"

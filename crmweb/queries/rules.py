@@ -44,6 +44,7 @@ class RuleRow:
     state: str
     why: str
     version: int
+    order: int
 
 
 class Use(NamedTuple):
@@ -189,14 +190,17 @@ def _rules() -> Any:
     columns = (table.c[name] for name in DEFINITION)
     return select(
         WorkflowRule.id, *columns, WorkflowRule.is_active, WorkflowRule.paused_at, WorkflowRule.archived_at,
-        WorkflowRule.failures, WorkflowRule.version, case((WorkflowRule.paused_at.is_not(None), failed)).label("why"),
+        WorkflowRule.failures, WorkflowRule.version, WorkflowRule.order,
+        case((WorkflowRule.paused_at.is_not(None), failed)).label("why"),
     )  # fmt: skip
 
 
 def _row(row: Any, place: int) -> RuleRow:
     state = "archived" if row.archived_at else "paused" if row.paused_at else "on" if row.is_active else "off"
     why = (row.why or "").removeprefix(f"The rule “{row.name}” ") if state == "paused" else ""
-    return RuleRow(row.id, row.name, row.entity_type, _definition(row), place, state, why, row.version)
+    return RuleRow(
+        row.id, row.name, row.entity_type, _definition(row), place, state, why, row.version, row.order
+    )
 
 
 def _definition(row: Any) -> dict[str, Any]:

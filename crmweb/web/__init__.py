@@ -9,6 +9,7 @@ from crmweb.web import (
     activities,
     assets,
     auth,
+    backtests,
     board,
     cards,
     deal_forms,
@@ -53,7 +54,7 @@ PAGES = (
 MORE_OF = {
     deals: (deal_forms, deal_list, moves, next_steps, questions, snoozes),
     pipelines: (stages,),
-    rules: (rule_forms,),
+    rules: (backtests, rule_forms),
 }
 """Modules that add routes to another one's blueprint."""
 

@@ -17,7 +17,7 @@ from crmweb.forms.rule_options import TYPES
 from crmweb.forms.rules import RuleForm
 from crmweb.models import WorkflowRule
 from crmweb.queries import rules
-from crmweb.web import rule_words
+from crmweb.web import rule_side, rule_words
 from crmweb.web.access import access, me
 from crmweb.web.htmx import is_htmx, see_other
 from crmweb.web.rules import Answer, bp
@@ -94,6 +94,29 @@ def redraft(rule_id: UUID) -> str:
     return _drafted(rules.load(db.session(), rule_id))
 
 
+@bp.post("/rules/try")
+@access("managers")
+def try_new() -> str:
+    """Try a rule that is not saved yet on a record; nothing stays of it."""
+    return _tried(None)
+
+
+@bp.post("/rules/<uuid:rule_id>/try")
+@access("managers")
+def try_stored(rule_id: UUID) -> str:
+    """Try a stored rule as the form has it."""
+    return _tried(rules.load(db.session(), rule_id))
+
+
+def _tried(rule: rules.RuleRow | None) -> str:
+    person = me()
+    form = RuleForm(request.form, locale=person.locale)
+    if not is_htmx():
+        return _form_page(form, "try") if rule is None else _rule_page(rule, form, "try")
+    is_tried = request.form.get("do") != "find"
+    return render_template("rules/_try.html", **rule_side.context(form, rule, person, is_tried=is_tried))
+
+
 def _saved(rule_id: UUID, said: str) -> Response:
     flash(said)
     return see_other(url_for(".show", rule_id=rule_id))
@@ -110,8 +133,13 @@ def _drafted(rule: rules.RuleRow | None) -> str:
     act = request.form.get("do", "")
     form = redrawn(RuleForm(request.form, locale=me().locale), act)
     if is_htmx():
-        return render_template("rules/_form.html", **_form_context(form, rule, act))
+        return render_template("rules/_drafted.html", **_form_context(form, rule, act))
     return _form_page(form, act) if rule is None else _rule_page(rule, form, act=act)
+
+
+def again(form: RuleForm, rule: rules.RuleRow | None) -> str:
+    """The page of the form, with what is wrong in it."""
+    return _form_page(form) if rule is None else _rule_page(rule, form)
 
 
 def _form_page(form: RuleForm, act: str = "") -> str:
@@ -141,6 +169,7 @@ def _form_context(form: RuleForm, rule: rules.RuleRow | None, act: str) -> dict[
     session, definition = db.session(), form.definition()
     draft_url = url_for(".redraft", rule_id=rule.id) if rule else url_for(".draft")
     return {
+        **rule_side.context(form, rule, me(), is_tried=act == "try"),
         "form": rule_words.offered(session, form),
         "rule": rule,
         "draft_url": draft_url,

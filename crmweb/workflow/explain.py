@@ -32,7 +32,7 @@ def plainly(value: Any, currency: str) -> str:
 
 def sentence(definition: Definition, names: Names, write: Write = plainly) -> list[Part]:
     """What the rule does and when. Never raises."""
-    values = Values(names, write, _currency(definition))
+    values = Values(names, write, currency_of(definition))
     parts, joined = list(_beginning(definition, values)), " and "
     conditions = list(_conditions(definition.get("conditions"), definition, values))
     if conditions:
@@ -188,7 +188,7 @@ def compared(
     return [Part(f"{entry.words} {words} "), Part(said, is_value=True, anchor=anchor)]
 
 
-def _currency(definition: Definition) -> str:
+def currency_of(definition: Definition) -> str:
     """The one currency that the conditions ask for. Without it an amount is compared in whatever currency it has."""
     asked = {
         str(condition.get("value")).strip().upper()

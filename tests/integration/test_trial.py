@@ -56,7 +56,7 @@ def test_a_rule_on_a_move_is_tried_as_if_the_deal_moved_there(
     found = trial.dry_run(rule, deal.id, by=priya)
     assert everything(session) == before
     assert found.outcome == "acted"
-    assert found.effects == ["added a task: Call Fleet", f"notified {priya.name}: “Draft: Fleet”"]
+    assert found.effects == ["add a task: Call Fleet", f"notify {priya.name}: “Draft: Fleet”"]
     assert found.assumed == ["It moves to Negotiation."]
     assert found.look
     assert found.look.trace == [[1, "50000"]]
