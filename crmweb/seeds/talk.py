@@ -41,13 +41,13 @@ LATE = (
 SAYINGS = (EARLY, EARLY, MIDDLE, LATE)
 
 TASKS = (
-    "Call {customer} back",
-    "Send the revised offer",
-    "Ask for the vehicle list",
-    "Arrange the reference call",
-    "Send a sample report",
-    "Book the workshop",
-    "Follow up on the contract draft",
+    "Call back",
+    "Send the offer",
+    "Vehicle list",
+    "Reference call",
+    "Sample report",
+    "Workshop",
+    "Contract draft",
     "Ask who signs",
 )
 

@@ -33,6 +33,7 @@ from crmweb.web import (
     security,
     snoozes,
     stages,
+    tasks,
 )
 
 PARTS = (security, errors, assets, filters, cards, navigation)
@@ -50,6 +51,7 @@ PAGES = (
     people,
     pipelines,
     rules,
+    tasks,
 )
 MORE_OF = {
     deals: (deal_forms, deal_list, moves, next_steps, questions, snoozes),

@@ -38,8 +38,8 @@ TYPES = {
 CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
 CSS_FONT = re.compile(rb"""(?<=url\(")\.\./fonts/([^"]+)(?="\))""")
 
-# What a script loses: comments that have their line alone, and what modules say to each other, being one file now.
-JS_COMMENT = re.compile(rb"^\s*(?://.*|/\*\*.*\*/)\n", re.MULTILINE)
+# What a script loses: comments, the space before its lines, and what modules say to each other, being one file now.
+JS_COMMENT = re.compile(rb"^\s*(?://.*|/\*\*[^/]*?\*/)\n|[ \t]+// .*$|^[ \t]+", re.MULTILINE)
 IMPORT = re.compile(rb"""^import [^;]+ from "\./[\w-]+\.js";\n""", re.MULTILINE)
 EXPORT = re.compile(rb"^export (?=const|let|function|async|class)", re.MULTILINE)
 

@@ -14,6 +14,7 @@ from crmweb.web.access import Person, is_open_to
 PLACES = (
     ("board.home", "Board", "square-kanban"),
     ("deals.index", "Deals", "list"),
+    ("tasks.index", "Tasks", "square-check-big"),
     ("entities.index", "Contacts", "contact-round"),
     ("rules.index", "Rules", "zap"),
     ("pipelines.index", "Pipelines", "git-branch"),

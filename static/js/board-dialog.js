@@ -1,14 +1,14 @@
 // The page's one dialog: what stands on the page behind a link, or what a stage asks back; a move form in it is sent like a drop.
-import { cardOf, dialog, move, say } from "./board.js";
+import { cardOf, describe, dialog, move, say } from "./board.js";
 
 document.addEventListener("click", async (event) => {
   const link = event.target.closest(".card :is(.mv, .step, .quiet, .asleep), .lane h2 a, [data-ask]");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (link.closest("[aria-busy=true]")) return;
+  describe(); // what is answered over the board tells what the board shows
   const menu = link.closest(".menu[open]")?.firstElementChild;
-  menu?.focus();
-  menu?.click();
+  menu?.focus(), menu?.click();
   await htmx.ajax("GET", link.href, { source: dialog, target: dialog, swap: "innerHTML" });
   if (!dialog.open) say("Nothing arrived. Try again.");
 });

@@ -89,7 +89,7 @@ function fill(values, given = []) {
 }
 
 /** What this page shows: how many cards of each stage and in which version, under which filter. */
-function describe() {
+export function describe() {
   form.elements.view.value = location.search.slice(1);
   put("shown", lanes().flatMap(({ dataset: { stageId, version }, children: [, body] }) =>
     [["shown", `${stageId}:${Math.max(FIRST, body.querySelectorAll(".card").length)}`], ["seen", `${stageId}:${version}`]]));

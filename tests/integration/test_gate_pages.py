@@ -406,7 +406,9 @@ def test_a_limit_is_over_all_deals_whatever_the_filter_shows(
     limit(stages["Lead"], 3, "soft")
     assert head_of(priyas, stages["Lead"], "?mine=1").startswith("Lead 1 deal 10% chance")
     limit(stages["Lead"], 2, "soft")
-    assert head_of(priyas, stages["Lead"], "?mine=1").startswith("Lead 1 deal, in all 2 deals of at most 2 10%")
+    assert head_of(priyas, stages["Lead"], "?mine=1").startswith(
+        "Lead 1 deal, in all 2 deals of at most 2 10%"
+    )
 
 
 def test_a_lane_says_what_it_asks_for(
