@@ -147,9 +147,11 @@ def use(
 
 
 def last_runs(
-    session: Session, rule_id: UUID, before: UUID | None = None
+    session: Session, rule_id: UUID, before: UUID | None = None, outcome: str = ""
 ) -> tuple[list[RunRow], UUID | None]:
     """The newest runs of a rule, and from which one on the older ones begin (None: that was all).
+
+    `outcome` (acted, failed, cut): only those.
 
     A record that was deleted since has a name, but nowhere to go.
     """
@@ -171,6 +173,8 @@ def last_runs(
         .order_by(RuleRun.at.desc(), RuleRun.id.desc())
         .limit(MOST_RUNS + 1)
     )  # fmt: skip
+    if outcome:
+        query = query.where(RuleRun.outcome == outcome)
     if before is not None:
         mark = select(RuleRun.at).where(RuleRun.id == before).scalar_subquery()
         query = query.where(or_(RuleRun.at < mark, (RuleRun.at == mark) & (RuleRun.id < before)))

@@ -34,6 +34,7 @@ from crmweb.web import (
     snoozes,
     stages,
     tasks,
+    whys,
 )
 
 PARTS = (security, errors, assets, filters, cards, navigation)
@@ -55,6 +56,7 @@ PAGES = (
 )
 MORE_OF = {
     deals: (deal_forms, deal_list, moves, next_steps, questions, snoozes),
+    history: (whys,),
     pipelines: (stages,),
     rules: (backtests, rule_forms),
 }

@@ -17,12 +17,15 @@ from crmweb.forms.rule_options import TYPES
 from crmweb.forms.rules import RuleForm
 from crmweb.models import WorkflowRule
 from crmweb.queries import rules
-from crmweb.web import rule_side, rule_words
+from crmweb.web import rule_side, rule_words, whys
 from crmweb.web.access import access, me
 from crmweb.web.htmx import is_htmx, see_other
 from crmweb.web.rules import Answer, bp
 from crmweb.workflow import ordering
 from crmweb.workflow.texts import placeholders
+
+SHOWN = ("acted", "did_not", "failed", "cut")
+MOST_IDLE = 20
 
 
 @bp.route("/rules/new", methods=["GET", "POST"])
@@ -151,12 +154,20 @@ def _rule_page(
 ) -> str:
     session, person = db.session(), me()
     use, _ = rules.use(session, rule.entity_type)
-    runs, older = rules.last_runs(session, rule.id, request.args.get("before", type=UUID))
+    show = request.args.get("show", "")
+    show = show if show in SHOWN else ""
+    runs, older = rules.last_runs(
+        session, rule.id, request.args.get("before", type=UUID), "" if show == "did_not" else show
+    )
     return render_template(
         "rules/show.html",
         use=use.get(rule.id, rules.Use()),
         runs=runs,
-        older=url_for(".show", rule_id=rule.id, before=older, _anchor="runs") if older else "",
+        older=url_for(".show", rule_id=rule.id, before=older, show=show or None, _anchor="runs")
+        if older
+        else "",
+        show=show,
+        idle=whys.idle(session, rule.id, rule.entity_type, MOST_IDLE) if show == "did_not" else None,
         may_write=rights.may(person, "rules"),
         is_conflict=is_conflict,
         told=rule_words.told(session, [rule], person.locale)[0],

@@ -1,0 +1,154 @@
+"""Which rules looked at what, and what they saw: the log behind “Why?”. Rules are told as they were then."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import String, cast, func, select
+from sqlalchemy.orm import Session, aliased
+
+from crmweb import clock
+from crmweb.errors import NotFoundError
+from crmweb.models import Activity, ChangeSet, Deal, Entity, RuleLook, RuleRun, RuleVersion, User
+from crmweb.queries import runs
+
+ORDER = {"acted": 0, "failed": 1, "cut": 2, "": 3}
+MOST_RECORDS = 50
+"""Records of a change set at most, each with its rules."""
+MOST_READ = 2000
+"""Looks that are read at most to find those of one rule that did not act."""
+IDLE_DAYS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A rule's look at a record. `line` is the log's, `definition` the rule's as it was; `is_gone`: not kept.
+
+    `outcome`: acted, failed, cut, or empty when it did not act; `told` says in words what it did, or why not.
+    """
+
+    rule_id: UUID
+    rule_name: str
+    definition: dict[str, Any]
+    line: list[Any]
+    record_type: str
+    round: int
+    at: datetime
+    outcome: str
+    told: str
+    is_gone: bool = False
+
+
+def of_change(session: Session, change_set_id: UUID, records: Collection[UUID]) -> list[Looked]:
+    """Who looked at the records in a change set, or at any of it when none is named: those that acted first.
+
+    NotFoundError when there is no such change set.
+    """
+    if session.scalar(select(ChangeSet.id).where(ChangeSet.id == change_set_id)) is None:
+        raise NotFoundError("This change is not there any more.")
+    query = select(RuleLook).where(RuleLook.change_set_id == change_set_id).limit(MOST_RECORDS)
+    if records:
+        query = query.where(RuleLook.record_id.in_(list(records)))
+    looks = [(look, line) for look in session.scalars(query.order_by(RuleLook.round)) for line in look.looks]
+    known = _versions(session, {(UUID(line[0]), line[1]) for _, line in looks})
+    done = {
+        (run.rule_id, run.record_id, run.round): run
+        for run in session.scalars(select(RuleRun).where(RuleRun.change_set_id == change_set_id))
+    }
+    found = [
+        _looked(look, line, known, done.get((UUID(line[0]), look.record_id, look.round)))
+        for look, line in looks
+    ]
+    return sorted(found, key=lambda one: (ORDER[one.outcome], one.round))
+
+
+def _looked(look: RuleLook, line: list[Any], known: Any, run: RuleRun | None) -> Looked:
+    rule_id = UUID(line[0])
+    name, definition = known.get((rule_id, line[1]), ("A rule that is gone", None))
+    outcome = run.outcome if run else "acted" if line[2] else ""
+    told = (
+        runs.told(name, run.outcome, run.effects, run.error)
+        if run
+        else "had nothing left to do"
+        if line[2]
+        else ""
+    )
+    return Looked(
+        rule_id,
+        name,
+        definition or {},
+        line,
+        look.record_type,
+        look.round,
+        look.at,
+        outcome,
+        told,
+        definition is None,
+    )
+
+
+def _versions(session: Session, wanted: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], Any]:
+    """(rule, version) → its name and definition then."""
+    query = select(RuleVersion.rule_id, RuleVersion.version, RuleVersion.definition).where(
+        RuleVersion.rule_id.in_({rule_id for rule_id, _ in wanted})
+    )
+    return {
+        (row.rule_id, row.version): (row.definition.get("name") or "", row.definition)
+        for row in session.execute(query)
+        if (row.rule_id, row.version) in wanted
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A look after which the rule did not act: at which record, when, after whose change."""
+
+    change_set_id: UUID
+    at: datetime
+    line: list[Any]
+    definition: dict[str, Any]
+    after: str | None
+    deal_id: UUID | None
+    entity_id: UUID | None
+    record_name: str | None
+
+
+def idle(session: Session, rule_id: UUID, entity_type: str, most: int) -> list[Idle]:
+    """The newest looks of a rule that ended without its acting, of the last IDLE_DAYS; at most `most`."""
+    own, deal, entity = aliased(Activity), aliased(Deal), aliased(Entity)
+    query = (
+        select(
+            RuleLook.change_set_id, RuleLook.at, RuleLook.looks, deal.id.label("deal"), entity.id.label("entity"),
+            func.coalesce(User.name, ChangeSet.by_label).label("after"),
+            func.coalesce(deal.name, entity.name).label("record_name"),
+        )
+        .outerjoin(ChangeSet, ChangeSet.id == RuleLook.change_set_id)
+        .outerjoin(User, User.id == ChangeSet.by_user_id)
+        .outerjoin(own, own.id == RuleLook.record_id)
+        .outerjoin(deal, (deal.id == func.coalesce(own.deal_id, RuleLook.record_id)) & deal.deleted_at.is_(None))
+        .outerjoin(
+            entity, (entity.id == func.coalesce(own.entity_id, RuleLook.record_id)) & entity.deleted_at.is_(None)
+        )
+        .where(RuleLook.record_type == entity_type, RuleLook.at >= clock.now() - timedelta(days=IDLE_DAYS))
+        .where(cast(RuleLook.looks, String).like(f'%["{rule_id}", %'))
+        .order_by(RuleLook.at.desc())
+        .limit(MOST_READ)
+    )  # fmt: skip
+    found: list[tuple[Any, list[Any]]] = []
+    for row in session.execute(query):
+        found += [(row, line) for line in row.looks if line[0] == str(rule_id) and not line[2]]
+        if len(found) >= most:
+            break
+    known = _versions(session, {(rule_id, line[1]) for _, line in found})
+    return [_idle(row, line, known.get((rule_id, line[1]), ("", {}))[1]) for row, line in found[:most]]
+
+
+def _idle(row: Any, line: Sequence[Any], definition: dict[str, Any]) -> Idle:
+    return Idle(
+        row.change_set_id, row.at, list(line), definition, row.after, row.deal, None if row.deal else row.entity,
+        row.record_name,
+    )  # fmt: skip
