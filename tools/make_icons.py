@@ -16,7 +16,7 @@ SPRITE = Path(__file__).resolve().parents[1] / "static" / "icons.svg"
 NOTICE = "<!-- Lucide 1.62.0, ISC licence: vendor/lucide-LICENSE.txt. Made by tools/make_icons.py. -->"
 ICONS = """
     alarm-clock archive archive-restore arrow-down arrow-right arrow-right-left arrow-up bell building-2 calendar check
-    check-check chevron-down chevron-left chevron-right circle-alert clock contact-round ellipsis git-branch
+    check-check chevron-down chevron-left chevron-right circle-alert clock contact-round copy ellipsis git-branch
     history hourglass key-round keyboard landmark list list-filter lock log-out mail message-square monitor pencil phone
     plus search settings square-check-big square-kanban sticky-note trash-2 triangle-alert trophy undo-2 user user-plus
     users-round workflow x zap

@@ -22,6 +22,7 @@ from crmweb.web.access import access, me
 from crmweb.web.htmx import is_htmx, see_other
 from crmweb.web.rules import Answer, bp
 from crmweb.workflow import ordering
+from crmweb.workflow.recipes import RECIPES
 from crmweb.workflow.texts import placeholders
 
 SHOWN = ("acted", "did_not", "failed", "cut")
@@ -34,6 +35,8 @@ def new() -> Answer:
     """Write a rule; it is saved switched on, or off with the other button."""
     person = me()
     if request.method == "GET":
+        if recipe := RECIPES.get(request.args.get("recipe", "")):
+            return _form_page(drawn(recipe.definition, locale=person.locale))
         of = request.args.get("of", "Deal")
         return _form_page(_blank(of if of in TYPES else "Deal", person.locale))
     form = RuleForm(request.form, locale=person.locale)

@@ -17,6 +17,7 @@ from crmweb.web import rule_words
 from crmweb.web.access import access, me
 from crmweb.web.htmx import is_htmx, see_other
 from crmweb.workflow import ordering
+from crmweb.workflow.recipes import RECIPES
 
 bp = Blueprint("rules", __name__)
 Answer = Response | str | tuple[str, int]
@@ -90,6 +91,33 @@ def restore(rule_id: UUID) -> Answer:
     changes.commit(lambda session: ordering.restore(session, ordering.locked(session, rule_id)), by=person)
     flash(f"{rule.name} is back, switched off. Check it, then switch it on.")
     return see_other(url_for(".show", rule_id=rule_id))
+
+
+@bp.get("/rules/recipes")
+@access("managers")
+def recipes() -> str:
+    """Rules to start from."""
+    session, locale = db.session(), me().locale
+    told = [
+        (key, recipe, rule_words.sentence(session, recipe.definition, locale))
+        for key, recipe in RECIPES.items()
+    ]
+    return render_template("rules/recipes.html", recipes=told)
+
+
+@bp.post("/rules/<uuid:rule_id>/copying")
+@access("managers")
+def copy(rule_id: UUID) -> Answer:
+    """Make another rule like this one, last in the order and switched off."""
+    person, rule = me(), rules.load(db.session(), rule_id)
+
+    def work(session: Session) -> UUID:
+        rights.require(person, "rules")
+        return ordering.copied(session, ordering.locked(session, rule_id))
+
+    made = changes.commit(work, by=person)
+    flash(f"This is a copy of {rule.name}, switched off. Change it, then switch it on.")
+    return see_other(url_for(".show", rule_id=made))
 
 
 def page(entity_type: str, *, are_archived: bool = False, said: str = "") -> str:

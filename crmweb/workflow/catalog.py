@@ -106,6 +106,7 @@ _DEAL = (
     _read("closed_date", "Closed on", kinds.MOMENT, phrase="the closing day"),
     _text("lost_reason", "Lost reason"),
     _read("stage_entered_at", "In this stage since", kinds.MOMENT, phrase="the time it came into its stage"),
+    _read("next_due_at", "Next step due", kinds.MOMENT, phrase="the due time of the next step"),
     _read("created_at", "Created", kinds.MOMENT, phrase="the time it was made"),
     _read("version", "Version", kinds.NUMBER),
 )

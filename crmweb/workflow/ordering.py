@@ -11,6 +11,9 @@ from crmweb import clock
 from crmweb.errors import NotFoundError
 from crmweb.models import WorkflowRule
 
+COPY = " (copy)"
+LONGEST_NAME = 200
+
 
 def next_order(session: Session, rule: WorkflowRule) -> int:
     """The order of a rule that comes last among those of its type."""
@@ -65,6 +68,15 @@ def switch(rule: WorkflowRule, *, on: bool, counts_past: bool = False) -> None:
         rule.on_since = None if counts_past else clock.now()
     rule.is_active = on
     rule.paused_at, rule.failures = None, 0
+
+
+def copied(session: Session, rule: WorkflowRule) -> UUID:
+    """Add another rule that means the same, last in the order and switched off; its id."""
+    name = f"{rule.name[: LONGEST_NAME - len(COPY)]}{COPY}"
+    made = WorkflowRule(**{**rule.definition(), "name": name}, is_active=False)
+    session.add(made)
+    session.flush()
+    return made.id
 
 
 def archive(rule: WorkflowRule) -> None:
