@@ -18,6 +18,7 @@ from crmweb.forms.moves import IdField
 from crmweb.forms.records import EditForm
 from crmweb.models import Deal, Entity, Stage, User, gates
 from crmweb.models.gates import Asked
+from crmweb.models.stage import CUSTOM
 from crmweb.models.user import Author
 
 
@@ -58,6 +59,12 @@ class DealForm(EditForm):
                 Entity(name=field.data, kind=self.entity_kind.data)
             except FieldError as wrong:
                 raise ValidationError(wrong.message) from wrong
+
+    def blame(self, name: str, message: str) -> None:
+        """The same; for a custom field, which this form does not have, with the way to it."""
+        if name.startswith(CUSTOM):
+            message += " Save the deal in another stage and move it: the move asks for it."
+        super().blame(name, message)
 
     @property
     def chosen_id(self) -> UUID | None:

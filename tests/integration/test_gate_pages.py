@@ -70,6 +70,14 @@ def test_a_stage_chosen_in_the_deals_form_asks_there(priyas: Browser, stages: St
     assert (path(deal)[-1], fresh(deal).lost_reason) == ("Closed Lost", "Price")
 
 
+def test_a_custom_field_that_is_missing_is_told_with_the_way_to_it(priyas: Browser, stages: Stages) -> None:
+    gate(stages["Qualified"], required_fields=["custom_fields.contract"])
+    form = form_at(priyas, f"/deals/{make_deal(stages['Lead']).id}/edit")
+    assert read(form.send(priyas, stage_id=stages["Qualified"].id)).alerts == [
+        "Qualified needs “contract”. Save the deal in another stage and move it: the move asks for it."
+    ]
+
+
 def test_a_full_stage_is_said_beside_the_stage(priyas: Browser, stages: Stages) -> None:
     make_deal(stages["Proposal"])
     limit(stages["Proposal"], 1)

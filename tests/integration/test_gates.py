@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -18,12 +18,14 @@ from crmweb.errors import (
     FieldError,
     MissingFieldsError,
     StageFullError,
+    UndoError,
     WorkflowExecutionError,
 )
 from crmweb.extensions import db
 from crmweb.models import Change, ChangeSet, Deal, Stage, User, arranging
 from crmweb.models.deal import Asked, Seen
 from crmweb.services import DealService
+from crmweb.undo import undo
 from tests.support.deals import column, edit, fresh, history, move, path
 from tests.support.factories import make_deal, make_entity, make_person, make_rule, save
 from tests.support.gates import gate, limit
@@ -47,6 +49,12 @@ def full(stages: Stages) -> Stage:
         make_deal(stages["Proposal"], name)
     limit(stages["Proposal"], 2)
     return stages["Proposal"]
+
+
+def newest() -> UUID:
+    """The change set made last."""
+    db.session.rollback()
+    return db.session.scalars(select(ChangeSet.id).order_by(ChangeSet.id.desc()).limit(1)).one()
 
 
 def change_sets() -> int:
@@ -152,6 +160,30 @@ def test_rules_services_and_code_are_asked_for_nothing(stages: Stages, strict: S
     move(by_rule, strict)
     assert path(by_rule)[-1] == "Closed Lost"
     assert make_deal(strict, amount=None).stage_id == strict.id
+
+
+def test_one_undo_takes_back_what_was_given_and_the_move(stages: Stages, strict: Stage, priya: User) -> None:
+    deal = make_deal(stages["Lead"], amount=None, owner=priya)
+    move(deal, strict, by=priya, asked=Asked({"amount": 700, "expected_close_date": date(2027, 5, 4)}))
+    undo(newest(), priya)
+    stored = fresh(deal)
+    assert (stored.stage_id, stored.amount, stored.expected_close_date) == (stages["Lead"].id, None, None)
+
+
+def test_an_undo_is_asked_for_nothing_but_finds_a_full_stage_full(
+    stages: Stages, full: Stage, priya: User
+) -> None:
+    one = db.session.scalars(select(Deal).where(Deal.name == "One")).one()
+    gate(full, required_fields=["expected_close_date"])
+    move(one, stages["Lead"], by=priya, asked=PERSON)
+    left = newest()
+    other = make_deal(stages["Lead"], "Other", owner=priya)
+    move(other, full, by=priya)
+    with pytest.raises(UndoError, match=r"Proposal is full: 2 of 2\."):
+        undo(left, priya)
+    move(other, stages["Lead"], by=priya)
+    undo(left, priya)
+    assert sorted(column(full)) == ["One", "Two"]
 
 
 # How many it holds -----------------------------------------------------------------------------------------------
