@@ -53,6 +53,7 @@ class DealDetail:
     stage_name: str
     stage_color: str
     probability: float
+    has_other_pipelines: bool
     weighted: Decimal | None
     rot_days: int | None
     quiet_days: int
@@ -91,7 +92,8 @@ STEP = [f"step_{field.name}" for field in fields(NextStep)]
 
 def load(session: Session, deal_id: UUID) -> DealDetail:
     """The deal. NotFoundError when it is not there or deleted."""
-    owner, step, doer = aliased(User), aliased(Activity), aliased(User)
+    owner, step, doer, other = aliased(User), aliased(Activity), aliased(User), aliased(Pipeline)
+    others = select(other.id).where(other.is_active, other.id != Pipeline.id).correlate(Pipeline)
     row = session.execute(
         select(
             Deal.id, Deal.name, Deal.amount, Deal.currency, Deal.entity_id, Entity.name.label("entity_name"),
@@ -101,7 +103,7 @@ def load(session: Session, deal_id: UUID) -> DealDetail:
             Deal.version, Deal.stage_entered_at, Stage.pipeline_id, Pipeline.name.label("pipeline_name"),
             Pipeline.asks_lost_reason, Pipeline.lost_reasons, Deal.stage_id, Stage.name.label("stage_name"),
             Stage.color.label("stage_color"), Stage.probability, Stage.rot_days, Deal.snoozed_until,
-            Deal.snooze_reason, Deal.last_human_activity_at,
+            Deal.snooze_reason, Deal.last_human_activity_at, others.exists().label("has_other_pipelines"),
             *(column.label(name) for name, column in zip(STEP, next_steps.columns(step, doer), strict=True)),
         )
         .join(Entity, Entity.id == Deal.entity_id)
@@ -130,6 +132,18 @@ def stages(session: Session, pipeline_id: UUID) -> list[Any]:
     query = select(Stage.id, Stage.name, Stage.color, Stage.status, Stage.probability)
     query = query.where(Stage.pipeline_id == pipeline_id, Stage.is_archived.is_(False))
     return list(session.execute(query.order_by(Stage.order)))
+
+
+def stage(session: Session, stage_id: UUID | None) -> Any:
+    """A stage of any pipeline, with its pipeline's `lost_reasons`; None when it is not there or archived."""
+    query = select(Stage.id, Stage.name, Stage.color, Stage.status, Stage.probability, Pipeline.lost_reasons)
+    query = query.join(Pipeline, Pipeline.id == Stage.pipeline_id)
+    return session.execute(query.where(Stage.id == stage_id, Stage.is_archived.is_(False))).one_or_none()
+
+
+def pipeline_of(session: Session, stage_id: UUID) -> UUID | None:
+    """The pipeline that a stage belongs to, archived or not."""
+    return session.scalar(select(Stage.pipeline_id).where(Stage.id == stage_id))
 
 
 def steps(session: Session, deal: DealDetail) -> list[StageStep]:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, joinedload, lazyload
 from crmweb import changes, clock, rights
 from crmweb.errors import FieldError, InvalidStageTransitionError, NotFoundError, UndoError
 from crmweb.models import Activity, ChangeSet, Deal, Entity, Notification, RuleRun, StageChange
-from crmweb.models.deal import Place
+from crmweb.models.deal import Elsewhere, Place
 from crmweb.models.placing import END
 from crmweb.models.snapshot import restore
 from crmweb.models.user import Author
@@ -133,7 +133,10 @@ def _take_back_deal(deal: Deal, one: Net, steps: Sequence[StageChange], by: Auth
         below = steps[0].below_id
         if (
             deal.move_to(
-                first, by=by, note=NOTE, place=Place(before=below, position=None if below else END)
+                Elsewhere(first.id),
+                by=by,
+                note=NOTE,
+                place=Place(before=below, position=None if below else END),
             ).kind
             == "moved"
         ):

@@ -13,7 +13,7 @@ from crmweb import config, rights
 from crmweb.errors import NotFoundError, PermissionDeniedError
 from crmweb.extensions import db
 from crmweb.forms.activities import NoteForm, TaskForm
-from crmweb.queries import deals, timeline
+from crmweb.queries import deals, pipelines, timeline
 from crmweb.queries.deals import DealDetail
 from crmweb.web.access import Person, access, me
 from crmweb.web.htmx import is_htmx
@@ -37,6 +37,16 @@ def move(deal_id: UUID) -> str:
     if not rights.may_edit_deal(person, deal.owner_id):
         raise PermissionDeniedError("Only the owner or a manager can move this deal.")
     return move_form(deal)
+
+
+@bp.get("/deals/<uuid:deal_id>/pipeline")
+@access("everyone")
+def pipeline(deal_id: UUID) -> str:
+    """The form that moves the deal to another pipeline, as a page or for the board's dialog."""
+    person, deal = me(), deals.load(db.session(), deal_id)
+    if not rights.may_edit_deal(person, deal.owner_id):
+        raise PermissionDeniedError("Only the owner or a manager can move this deal.")
+    return leave_form(deal)
 
 
 def page(deal_id: UUID, person: Person) -> str:
@@ -92,15 +102,26 @@ def open_panel(deal_id: UUID | None, person: Person) -> dict[str, Any]:
 
 def move_form(deal: DealDetail, refusal: str = "", **typed: Any) -> str:
     """The move form; `refusal` says why the last try was not made, `typed` what it held."""
-    session = db.session()
-    stages = deals.stages(session, deal.pipeline_id)
+    stages = deals.stages(db.session(), deal.pipeline_id)
     places = [stage.id for stage in stages]
     here = places.index(deal.stage_id) if deal.stage_id in places else -1
-    render = partial(
-        render_template, deal=deal, stages=stages, refusal=refusal,
-        chosen=typed.get("chosen") or (places[min(here + 1, len(places) - 1)] if places else None),
-        bottom=typed.get("bottom", False), note=typed.get("note") or "", lost_reason=typed.get("lost_reason") or "",
-        lost_reasons=deal.lost_reasons, may_let_in=typed.get("may_let_in", False),
-        key=secrets.token_urlsafe(18), view=request.values.get("view", ""),
+    following = places[min(here + 1, len(places) - 1)] if places else None
+    form = "deals/_move_form.html" if is_htmx() else "deals/move.html"
+    return _form(form, deal, refusal, stages=stages, **{**typed, "chosen": typed.get("chosen") or following})
+
+
+def leave_form(deal: DealDetail, refusal: str = "", **typed: Any) -> str:
+    """The same for the form that asks for another pipeline and a stage there."""
+    known = pipelines.offered(db.session())
+    others = [one for one in known if one.id != deal.pipeline_id and one.stages]
+    form = "deals/_leave_form.html" if is_htmx() else "deals/leave.html"
+    return _form(form, deal, refusal, pipelines=others, **typed)
+
+
+def _form(template: str, deal: DealDetail, refusal: str, **typed: Any) -> str:
+    empty = {"chosen": None, "bottom": False, "note": "", "lost_reason": "", "may_let_in": False}
+    held = empty | {name: value for name, value in typed.items() if value or name not in empty}
+    return render_template(
+        template, deal=deal, refusal=refusal, heading="h2", lost_reasons=deal.lost_reasons,
+        key=secrets.token_urlsafe(18), view=request.values.get("view", ""), **held,
     )  # fmt: skip
-    return render("deals/_move_form.html", heading="h2") if is_htmx() else render("deals/move.html")

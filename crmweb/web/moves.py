@@ -24,22 +24,23 @@ from crmweb.forms import open_tasks
 from crmweb.forms.moves import MoveForm
 from crmweb.ledger import Ledger
 from crmweb.models import Deal
-from crmweb.models.deal import Move
+from crmweb.models.deal import Elsewhere, Move
 from crmweb.queries import deals
 from crmweb.queries.board import Board, Money
 from crmweb.queries.deals import DealDetail
 from crmweb.web import board as board_page
 from crmweb.web import filters, questions
 from crmweb.web.access import Person, access, me
-from crmweb.web.deals import bp, move_form
+from crmweb.web.deals import bp, leave_form, move_form
 from crmweb.web.htmx import is_htmx
 from crmweb.web.outcome import with_undo
 
 
 @bp.post("/deals/<uuid:deal_id>/stage")
+@bp.post("/deals/<uuid:deal_id>/pipeline", endpoint="leave")
 @access("everyone")
 def stage(deal_id: UUID) -> Response | tuple[str, int] | str:
-    """A card was dropped, or the move form sent: move the deal, answer with the columns as they are now."""
+    """A card was dropped, or a move form sent: move the deal, answer with the columns as they are now."""
     person, seen = me(), deals.load(db.session(), deal_id)
     form = MoveForm.of(request.form, person.locale)
     heard: dict[str, Any] = {}
@@ -56,8 +57,7 @@ def stage(deal_id: UUID) -> Response | tuple[str, int] | str:
     try:
         if not rights.may_edit_deal(person, seen.owner_id):
             raise PermissionDeniedError("Only the owner or a manager can move this deal.")
-        wanted = form.request(rights.may(person, "overfill_stage"))
-        rights.require_give_deal(person, wanted["asked"].given.get("assigned_to"))
+        wanted = _wanted(form, person)
         move = changes.commit(work, by=person, key=wanted["key"])
     except CRMError as refusal:
         return _refused(seen, form, refusal, person)
@@ -68,14 +68,33 @@ def stage(deal_id: UUID) -> Response | tuple[str, int] | str:
             flash(told, "undo")  # type: ignore[arg-type]
         if left:
             flash(_open_tasks_link(deal_id, left), "done")
-        return redirect(_card_url(seen), code=303)
+        return redirect(_card_url(seen, heard["deal"]), code=303)
     touched = {move.old_stage_id, move.new_stage_id, heard["deal"].stage_id}
-    shown, runs = board_page.shown(seen.pipeline_id, person, touched), heard["ledger"].runs
-    said = _said(shown["board"], deal_id, person, runs)
+    shown, runs = board_page.shown(_board(seen, form), person, touched), heard["ledger"].runs
+    said = _said(shown["board"], heard["deal"], person, runs)
     return render_template(
         "board/_moved.html", message=said, failures=_failures(runs), told=told, moved_id=deal_id, open_tasks=left,
         **shown,
     )  # fmt: skip
+
+
+def _wanted(form: MoveForm, person: Person) -> dict[str, Any]:
+    """What `Deal.move_to` takes. Only what is sent to its own address takes a deal out of its pipeline."""
+    wanted = form.request(rights.may(person, "overfill_stage"))
+    rights.require_give_deal(person, wanted["asked"].given.get("assigned_to"))
+    return {**wanted, "stage": Elsewhere(wanted["stage"])} if _is_leaving() else wanted
+
+
+def _is_leaving() -> bool:
+    return request.endpoint == "deals.leave"
+
+
+def _board(seen: DealDetail, form: MoveForm) -> UUID:
+    """The pipeline whose board the person looks at; the deal may have left it."""
+    came_from = form.from_stage_id.data
+    if came_from is None or came_from == seen.stage_id:
+        return seen.pipeline_id
+    return deals.pipeline_of(db.session(), came_from) or seen.pipeline_id
 
 
 def _told(move: Move, deal: Deal, made: Ledger, person: Person) -> dict[str, str] | None:
@@ -84,7 +103,7 @@ def _told(move: Move, deal: Deal, made: Ledger, person: Person) -> dict[str, str
         return None
     acted = sum(run["outcome"] == "acted" for run in made.runs)
     rules = f"{acted} rule{'s' if acted > 1 else ''} acted." if acted else ""
-    return with_undo(f"Moved to {deal.stage.name}.", made.id, rules, deal.id)
+    return with_undo(f"Moved to {_place(deal)}.", made.id, rules, deal.id)
 
 
 def _refused(seen: DealDetail, form: MoveForm, refusal: CRMError, person: Person) -> tuple[str, int]:
@@ -97,9 +116,10 @@ def _refused(seen: DealDetail, form: MoveForm, refusal: CRMError, person: Person
         if question:
             return render_template("deals/ask.html", **question), refusal.status
         typed = {"chosen": form.stage_id.data, "note": form.note.data, "lost_reason": form.lost_reason.data}
-        return move_form(deal, f"{fact} {meaning}".strip(), may_let_in=may_let_in, **typed), refusal.status
+        again = leave_form if _is_leaving() else move_form
+        return again(deal, f"{fact} {meaning}".strip(), may_let_in=may_let_in, **typed), refusal.status
     touched = {seen.stage_id, deal.stage_id, form.from_stage_id.data, form.stage_id.data}
-    shown = board_page.shown(seen.pipeline_id, person, touched)
+    shown = board_page.shown(_board(seen, form), person, touched)
     if question:
         return render_template("board/_asked.html", **shown, **question), refusal.status
     answer = render_template(
@@ -130,11 +150,16 @@ def _words(refusal: CRMError, person: Person) -> tuple[str, str]:
     return str(refusal), ""
 
 
-def _said(board: Board, deal_id: UUID, person: Person, runs: Any) -> str:
+def _place(deal: Deal) -> str:
+    """The stage where a deal is now; with its pipeline when it came from another one."""
+    return f"{deal.stage.name} in {deal.stage.pipeline.name}" if _is_leaving() else deal.stage.name
+
+
+def _said(board: Board, deal: Deal, person: Person, runs: Any) -> str:
     """What a screen reader hears of a move: the deal, its stage, its place, the stage's total."""
     for column in board.columns:
         for place, card in enumerate(column.cards, 1):
-            if card.id == deal_id:
+            if card.id == deal.id:
                 sums = " and ".join(_spoken(money, person.locale) for money in column.totals)
                 total = f" Total {sums}." if sums else ""
                 acted = sum(run["outcome"] == "acted" for run in runs)
@@ -142,7 +167,7 @@ def _said(board: Board, deal_id: UUID, person: Person, runs: Any) -> str:
                 return (
                     f"{card.name} moved to {column.name}, position {place} of {column.count}.{total}{rules}"
                 )
-    return "Moved. The deal is not among the cards shown."
+    return f"{deal.name} moved to {_place(deal)}. It is not among the cards shown."
 
 
 def _spoken(money: Money, locale: str) -> str:
@@ -177,8 +202,8 @@ def _again() -> list[tuple[str, str]]:
     return [(name, value) for name, value in request.form.items(multi=True) if name not in once]
 
 
-def _card_url(deal: DealDetail) -> str:
-    """The board at the card, under the view that the form came from."""
-    query = request.form.get("view", "").lstrip("?")[:500]
-    url = url_for("board.show", pipeline_id=deal.pipeline_id)
-    return f"{url}{'?' if query else ''}{query}#deal-{deal.id}"
+def _card_url(seen: DealDetail, deal: Deal) -> str:
+    """The board at the card, under the view that the form came from when it is the same board."""
+    pipeline_id = deal.stage.pipeline_id
+    query = request.form.get("view", "").lstrip("?")[:500] if pipeline_id == seen.pipeline_id else ""
+    return f"{url_for('board.show', pipeline_id=pipeline_id)}{'?' if query else ''}{query}#deal-{deal.id}"

@@ -36,14 +36,12 @@ def asked(deal: DealDetail, refusal: CRMError, person: Person) -> dict[str, Any]
     missing = refusal.missing if isinstance(refusal, MissingFieldsError) else {}
     form = MoveForm.of(request.form, person.locale, missing)
     names = form.blame(refusal)
-    stage = next(
-        (one for one in deals.stages(session, deal.pipeline_id) if one.id == form.stage_id.data), None
-    )
+    stage = deals.stage(session, form.stage_id.data)
     if not names or stage is None:
         return {}
     return {
         "deal": deal, "stage": stage, "form": form, "names": names, "title": gates.sentence(stage.name, names),
-        "reasons": _reasons(session, deal, stage.id) if "lost_reason" in names else [],
+        "reasons": _reasons(session, stage) if "lost_reason" in names else [],
         "owners": _owners(session, person) if "assigned_to" in names else [],
         "tasks": [] if stage.status == "open" else open_tasks.listed(session, deal, person),
         "carried": {name: form[name].raw_data[0] for name in CARRIED if form[name].raw_data},
@@ -76,12 +74,12 @@ def tasks(deal_id: UUID) -> Response | str:
     return render_template("board/_tasks_done.html", said=said, **shown)
 
 
-def _reasons(session: Session, deal: DealDetail, stage_id: UUID) -> list[tuple[str, int | None]]:
+def _reasons(session: Session, stage: Any) -> list[tuple[str, int | None]]:
     """The pipeline's reasons, each with how many deals were lost for it this year, if that is known."""
-    if not deal.lost_reasons:
+    if not stage.lost_reasons:
         return []
-    counts = losses.this_year(session, stage_id)
-    return [(reason, counts.get(reason.casefold(), 0) if counts else None) for reason in deal.lost_reasons]
+    counts = losses.this_year(session, stage.id)
+    return [(reason, counts.get(reason.casefold(), 0) if counts else None) for reason in stage.lost_reasons]
 
 
 def _owners(session: Session, person: Person) -> list[tuple[UUID, str]]:

@@ -15,10 +15,11 @@ document.addEventListener("click", async (event) => {
 
 // What arrives, behind a link or with the answer to a move, opens it; an answer that leaves nothing in it closes it.
 document.addEventListener("htmx:after:swap", () => {
-  if (dialog.open || !dialog.firstElementChild) return dialog.firstElementChild ?? dialog.close();
+  if (!dialog.firstElementChild) return dialog.close();
   name();
   dialog.setAttribute("aria-labelledby", dialog.querySelector("h2").id);
-  dialog.showModal();
+  if (!dialog.open) dialog.showModal();
+  else if (!dialog.contains(document.activeElement)) dialog.querySelector("[autofocus]")?.focus();
 });
 
 dialog.addEventListener("change", name);
@@ -49,5 +50,5 @@ document.addEventListener("submit", (event) => {
   const { stage_id: to, from_stage_id: from, seen_version: version, before_id: before, after_id: after, position } = Object.fromEntries(given);
   event.target.closest(".toast")?.remove();
   dialog.close();
-  move({ card: cardOf(deal), deal, from, version, to, before, after, position, given });
+  move({ card: cardOf(deal), url: event.target.action, deal, from, version, to, before, after, position, given });
 });

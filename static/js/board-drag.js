@@ -2,8 +2,8 @@
 import { laneOf, lanes, mayMove, move, neighbour, say, setDragging } from "./board.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const EDGE = 40; // the room that .lifted leaves for the shadow
-const QUICK = 80; // milliseconds
+const MANY = 60; // cards: Sortable lays the list out anew for each one that it slides
+const [EDGE, QUICK] = [40, 80]; // pixels that .lifted leaves for the shadow, milliseconds
 let home = null;
 let grip = { x: 0, y: 0 };
 let placed = 0;
@@ -13,7 +13,6 @@ const options = {
   draggable: ".card",
   filter: (event, card, list) => card === list || !mayMove(card) || card.getAttribute("aria-busy") === "true",
   preventOnFilter: false,
-  animation: still.matches ? 0 : 150,
   delay: 220,
   delayOnTouchOnly: true,
   touchStartThreshold: 5,
@@ -90,12 +89,9 @@ function aim(spot) {
 
 /** The picture that follows the mouse. */
 function lift(transfer, card) {
-  const lifted = document.createElement("div");
-  const copy = card.cloneNode(true);
-  copy.removeAttribute("id");
-  copy.className = "card";
+  const lifted = Object.assign(document.createElement("div"), { className: "lifted" });
+  const copy = Object.assign(card.cloneNode(true), { id: "", className: "card" });
   copy.style.inlineSize = `${card.offsetWidth}px`;
-  lifted.className = "lifted";
   lifted.append(copy);
   document.body.append(lifted);
   const box = card.getBoundingClientRect();
@@ -107,7 +103,10 @@ function lift(transfer, card) {
 document.addEventListener("pointerdown", ({ clientX, clientY }) => (grip = { x: clientX, y: clientY }), true);
 
 function bind() {
-  for (const list of document.querySelectorAll(".board .cards")) if (!Sortable.get(list)) Sortable.create(list, options);
+  for (const list of document.querySelectorAll(".board .cards")) {
+    const sortable = Sortable.get(list) ?? Sortable.create(list, options);
+    sortable.options.animation = still.matches || list.children.length > MANY ? 0 : 150;
+  }
 }
 
 bind();

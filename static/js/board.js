@@ -65,7 +65,7 @@ async function send() {
   const { deal, to, from, version, key } = one;
   fill({ stage_id: to, from_stage_id: from, seen_version: version, before_id: one.before, after_id: one.after,
          position: one.position, idempotency_key: key }, one.given);
-  await htmx.ajax("POST", form.dataset.action.replace("{id}", deal), { source: form, swap: "none", fetch: answered });
+  await htmx.ajax("POST", one.url ?? form.dataset.action.replace("{id}", deal), { source: form, swap: "none", fetch: answered });
   moves.shift();
   if (!one.told) lost(one);
   else if (unsaved.length) alerts.append(notice);
@@ -106,8 +106,8 @@ function place(one) {
   const shown = cardOf(one.deal);
   if (shown && (shown !== one.card || !one.home)) Object.assign(one, { card: shown, home: homeOf(shown) });
   const { card, before, after, position, focus } = one;
-  if (!card) return;
   const list = listOf(one.to);
+  if (!card || !list) return card?.setAttribute("aria-busy", "true"); // not shown, or bound for another board
   const rows = [...list.querySelectorAll(".card")].filter((row) => row !== card);
   const named = (deal) => rows.find((row) => row.dataset.dealId === deal);
   const above = position > 1 ? rows.at(-1) : named(after);

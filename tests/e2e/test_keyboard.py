@@ -125,7 +125,9 @@ def test_m_asks_where_to_and_takes_a_note(scene: Scene, page: Page) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Tab")
     page.keyboard.type("They want a price.")
-    page.keyboard.press("Tab")
+    for name in ("To another pipeline", "Cancel"):
+        page.keyboard.press("Tab")
+        expect(dialog.get_by_role("link", name=name)).to_be_focused()
     page.keyboard.press("Tab")
     expect(dialog.get_by_role("button", name="Move to Proposal")).to_be_focused()
     assert pages.answered(page, lambda: page.keyboard.press("Enter")).status == 200
