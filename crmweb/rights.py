@@ -128,3 +128,21 @@ def require_finish_task(person: Author, activity: Entry) -> None:
     """PermissionDeniedError unless the person may tick this task off."""
     if not may_finish_task(person, activity):
         raise PermissionDeniedError("Only whoever is to do it, its author or a manager can tick it off.")
+
+
+class Told(Entry, Protocol):
+    """A row on a timeline, with what it is on."""
+
+    @property
+    def rule_id(self) -> UUID | None: ...
+    @property
+    def deal_id(self) -> UUID | None: ...
+    @property
+    def deal_owner_id(self) -> UUID | None: ...
+
+
+def may_undo(person: Author, entry: Told) -> bool:
+    """Whether to offer it: what happened to a deal to whoever may edit the deal, an entry to whoever may edit that."""
+    if not entry.is_audit and entry.rule_id is None:
+        return may_edit_activity(person, entry)
+    return may_edit_deal(person, entry.deal_owner_id) if entry.deal_id else may(person, "edit_entity")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,11 +24,13 @@ from sqlalchemy.orm import Session, aliased, joinedload
 
 from crmweb import config
 from crmweb.errors import FieldError
-from crmweb.models import Activity, ChangeSet, Deal, RuleRun, User, WorkflowRule
+from crmweb.ledger import WHOLE
+from crmweb.models import Activity, Change, ChangeSet, Deal, RuleRun, User, WorkflowRule
 from crmweb.models.activity import AUDIT
 from crmweb.models.types import UtcDateTime
 from crmweb.models.user import SYSTEM
-from crmweb.queries import runs
+from crmweb.queries import edits, runs
+from crmweb.queries.edits import Edit
 
 Records = list[Select[UUID]]
 
@@ -36,8 +39,11 @@ Records = list[Select[UUID]]
 class TimelineItem:
     """One entry. `by_label` says who, when there is no `author_name`; times are UTC.
 
-    `type` is an activity's, `audit`, or `rule` for what a rule did that left no activity. `after` says whose change
-    set the rule off.
+    `type` is an activity's, `audit`, `rule` for what a rule did that left no activity, or `edit` for a change set with
+    `edits` that nothing else tells. `after` says whose change set the rule off.
+
+    `change_set_id` is what its Undo takes back, None on all but the first entry of a change set and when that is
+    undone already: then `undone_by` and `undone_at` say so. `again`: an undo (False), or an undo of one (True).
     """
 
     id: UUID
@@ -58,11 +64,17 @@ class TimelineItem:
     due_at: datetime | None
     completed_at: datetime | None
     assigned_to_id: UUID | None
+    deal_owner_id: UUID | None = None
+    change_set_id: UUID | None = None
+    undone_by: str | None = None
+    undone_at: datetime | None = None
+    again: bool | None = None
+    edits: tuple[Edit, ...] = ()
 
     @property
     def is_audit(self) -> bool:
-        """Whether nobody edits it: the note of a move, or what a rule did."""
-        return self.type in (AUDIT, "rule")
+        """Whether nobody edits it: the note of a move, what a rule did, what somebody changed."""
+        return self.type in (AUDIT, "rule", "edit")
 
 
 def of_deal(
@@ -78,6 +90,11 @@ def of_entity(
     """The newest entries of an entity and of its deals; one more than `limit` when there are more."""
     records = [select(literal(entity_id, Uuid)), _deals_of(entity_id)]
     return _items(session, _entity_and_deals(entity_id), records, limit, before)
+
+
+def last_act(items: Sequence[TimelineItem]) -> TimelineItem | None:
+    """The newest entry that stands and can be undone, undoing itself aside: pressed again, one goes further back."""
+    return next((item for item in items if item.change_set_id and item.again is None), None)
 
 
 def activities(
@@ -99,23 +116,62 @@ def activities(
 def _items(
     session: Session, link: ColumnElement[bool], records: Records, limit: int | None, before: UUID | None
 ) -> list[TimelineItem]:
-    """One statement: the newest activities of `link` and the newest runs of rules on `records` or those activities."""
+    """The newest activities of `link`, and the newest runs of rules and edits on `records` or those activities.
+
+    One statement, and at most two more when there are edits.
+    """
     most = config.settings.activity_timeline_limit if limit is None else limit
-    done, ran = _activities(link), _runs(records, link)
-    if before is not None:
-        mark = func.coalesce(
-            select(Activity.created_at).where(Activity.id == before).scalar_subquery(),
-            select(RuleRun.at).where(RuleRun.id == before).scalar_subquery(),
-        )
-        done = done.where(_older(Activity.created_at, Activity.id, mark, before))
-        ran = ran.where(_older(RuleRun.at, RuleRun.id, mark, before))
-    newest = (
-        done.order_by(Activity.created_at.desc(), Activity.id.desc()).limit(most + 1).subquery(),
-        ran.order_by(RuleRun.at.desc(), RuleRun.id.desc()).limit(most + 1).subquery(),
+    touched: Any = union_all(*records, select(Activity.id).where(link))
+    parts = [
+        (_activities(link), Activity.created_at, Activity.id),
+        (_runs(touched), RuleRun.at, RuleRun.id),
+        (edits.entries(touched), ChangeSet.at, ChangeSet.id),
+    ]
+    mark = func.coalesce(*(select(at).where(key == before).scalar_subquery() for _, at, key in parts))
+    newest = [
+        (part if before is None else part.where(_older(at, key, mark, before)))
+        .order_by(at.desc(), key.desc()).limit(most + 1).subquery()
+        for part, at, key in parts
+    ]  # fmt: skip
+    all_ = union_all(*(select(part) for part in newest)).subquery()
+    rows = session.execute(_page(all_, most + 1)).all()
+    told = edits.load(session, [row.id for row in rows if row.type == "edit"], touched)
+    return _with_acts([_item(row, told) for row in rows])
+
+
+def _page(entries: Any, most: int) -> Any:
+    """The newest of the entries, with their deals and the change sets that made them."""
+    newest = select(entries).order_by(entries.c.at.desc(), entries.c.id.desc()).limit(most).subquery()
+    made = (
+        select(Change.change_set_id)
+        .where(Change.record_id == newest.c.id, Change.field == WHOLE)
+        .order_by(Change.change_set_id)
+        .limit(1)
+        .scalar_subquery()
     )
-    both = union_all(*(select(part) for part in newest)).subquery()
-    query = select(both).order_by(both.c.at.desc(), both.c.id.desc()).limit(most + 1)
-    return [_item(row) for row in session.execute(query)]
+    page = select(newest, func.coalesce(newest.c.change_set_id, made).label("made_by")).subquery()
+    head, parent, undo, undoer = aliased(ChangeSet), aliased(ChangeSet), aliased(ChangeSet), aliased(User)
+    return (
+        select(
+            page, Deal.name.label("deal"), Deal.assigned_to_id.label("deal_owner_id"), head.cause,
+            parent.cause.label("parent_cause"), undo.at.label("undone_at"),
+            func.coalesce(undoer.name, undo.by_label).label("undone_by"),
+        )
+        .outerjoin(Deal, Deal.id == page.c.deal_id)
+        .outerjoin(head, head.id == page.c.made_by)
+        .outerjoin(parent, parent.id == head.parent_id)
+        .outerjoin(undo, undo.id == head.undone_by_id)
+        .outerjoin(undoer, undoer.id == undo.by_user_id)
+        .order_by(page.c.at.desc(), page.c.id.desc())
+    )  # fmt: skip
+
+
+def _with_acts(items: list[TimelineItem]) -> list[TimelineItem]:
+    """Leave the Undo of a change set to its oldest entry, which is the act itself: what rules did stands above it."""
+    first = {item.change_set_id: item.id for item in items}
+    return [
+        item if first[item.change_set_id] == item.id else replace(item, change_set_id=None) for item in items
+    ]
 
 
 def _activities(link: ColumnElement[bool]) -> Any:
@@ -125,29 +181,28 @@ def _activities(link: ColumnElement[bool]) -> Any:
             Activity.id, func.coalesce(Activity.kind, Activity.type).label("type"), Activity.subject,
             Activity.description, Activity.author_id, User.name.label("author"), Activity.by_label, RuleRun.rule_id,
             Activity.rule_name, literal(None, String).label("outcome"), literal(None, JSON).label("effects"),
-            Activity.created_at.label("at"), Activity.deal_id, Deal.name.label("deal"), owner.name.label("owner"),
+            Activity.created_at.label("at"), Activity.deal_id, owner.name.label("owner"),
             Activity.due_at, Activity.completed_at, Activity.assigned_to_id,
+            literal(None, Uuid).label("change_set_id"),
         )
         .outerjoin(User, User.id == Activity.author_id)
         .outerjoin(owner, owner.id == Activity.assigned_to_id)
-        .outerjoin(Deal, Deal.id == Activity.deal_id)
         .outerjoin(RuleRun, RuleRun.id == Activity.rule_run_id)
         .where(link, Activity.deleted_at.is_(None))
     )  # fmt: skip
 
 
-def _runs(records: Records, link: ColumnElement[bool]) -> Any:
-    """What rules did to the records and to their activities that no activity tells."""
-    touched: Any = union_all(*records, select(Activity.id).where(link))
+def _runs(touched: Any) -> Any:
+    """What rules did to the records `touched` that no activity tells."""
     nothing = literal(None, String)
     return (
         select(
             RuleRun.id, literal("rule").label("type"), RuleRun.error.label("subject"), nothing.label("description"),
             ChangeSet.by_user_id.label("author_id"), User.name.label("author"), ChangeSet.by_label, RuleRun.rule_id,
             WorkflowRule.name.label("rule_name"), RuleRun.outcome, RuleRun.effects, RuleRun.at,
-            Deal.id.label("deal_id"), Deal.name.label("deal"), nothing.label("owner"),
-            literal(None, UtcDateTime).label("due_at"),
+            Deal.id.label("deal_id"), nothing.label("owner"), literal(None, UtcDateTime).label("due_at"),
             literal(None, UtcDateTime).label("completed_at"), literal(None, Uuid).label("assigned_to_id"),
+            RuleRun.change_set_id,
         )
         .join(WorkflowRule, WorkflowRule.id == RuleRun.rule_id)
         .outerjoin(ChangeSet, ChangeSet.id == RuleRun.change_set_id)
@@ -161,17 +216,21 @@ def _older(at: Any, key: Any, mark: Any, before: UUID) -> ColumnElement[bool]:
     return or_(at < mark, (at == mark) & (key < before))
 
 
-def _item(row: Any) -> TimelineItem:
-    subject, after, author_id, author = row.subject, None, row.author_id, row.author
+def _item(row: Any, told: dict[UUID, list[Edit]]) -> TimelineItem:
+    subject, after, author_id, author = row.subject or "", None, row.author_id, row.author
     if row.type == "rule":
         subject = runs.told(row.rule_name, row.outcome, row.effects or (), row.subject, all_=False)
         who, author_id, author = author or row.by_label, None, None
         after = f"after {who}’s change" if who and who != SYSTEM.name else None
     elif row.rule_name and row.by_label:
         after = row.by_label.removeprefix(f"Rule “{row.rule_name}”").removeprefix(", ") or None
+    is_undone = row.undone_at is not None
     return TimelineItem(
         row.id, row.type, subject, row.description, author_id, author, row.by_label, row.rule_id, row.rule_name,
-        row.outcome, after, row.at, row.deal_id, row.deal, row.owner, row.due_at, row.completed_at, row.assigned_to_id,
+        row.outcome, after, row.at, row.deal_id if row.deal else None, row.deal, row.owner, row.due_at,
+        row.completed_at, row.assigned_to_id, row.deal_owner_id, None if is_undone else row.made_by,
+        (row.undone_by or "somebody") if is_undone else None, row.undone_at,
+        row.parent_cause == "undo" if row.cause == "undo" else None, tuple(told.get(row.id, ())),
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ TYPES = {
 }
 
 # What a style sheet loses on its way: comments, and the space round the marks (never inside a string).
-CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
+CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*;\s*(?=})|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
 CSS_FONT = re.compile(rb"""(?<=url\(")\.\./fonts/([^"]+)(?="\))""")
 
 # What a script loses: comments, the space before its lines, and what modules say to each other, being one file now.

@@ -15,6 +15,7 @@ from crmweb.extensions import db
 from crmweb.forms.activities import NoteForm, TaskForm
 from crmweb.queries import deals, pipelines, timeline
 from crmweb.queries.deals import DealDetail
+from crmweb.web import edit_words
 from crmweb.web.access import Person, access, me
 from crmweb.web.htmx import is_htmx
 
@@ -63,6 +64,7 @@ def panel(deal_id: UUID, person: Person) -> dict[str, Any]:
     deal = deals.load(session, deal_id)
     before = request.args.get("before", type=UUID) if request.endpoint == "deals.show" else None
     entries = timeline.of_deal(session, deal_id, most, before)
+    last = timeline.last_act(entries) if before is None else None
     older = url_for("deals.show", deal_id=deal_id, before=entries[most - 1].id) if len(entries) > most else ""
     return {
         "deal": deal,
@@ -73,6 +75,9 @@ def panel(deal_id: UUID, person: Person) -> dict[str, Any]:
         "may_delete": rights.may_delete_deal(person, deal.owner_id),
         "may_edit_entry": partial(rights.may_edit_activity, person),
         "may_finish_entry": partial(rights.may_finish_task, person),
+        "last_act": last if last and rights.may_undo(person, last) else None,
+        "may_undo_entry": partial(rights.may_undo, person),
+        "edit_words": partial(edit_words.told, person=person),
         "note_form": NoteForm(),
         "task_form": TaskForm(),
         "note_url": url_for("deals.note", deal_id=deal_id),

@@ -19,7 +19,7 @@ from crmweb.forms.fields import offer
 from crmweb.models import Entity
 from crmweb.queries import entities, people, timeline
 from crmweb.queries.entities import EntityDetail
-from crmweb.web import paging
+from crmweb.web import edit_words, paging
 from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.htmx import is_htmx, see_other
@@ -145,6 +145,8 @@ def context(entity_id: UUID, person: Person) -> dict[str, Any]:
         "may_delete": rights.may(person, "delete_entity"),
         "may_edit_entry": partial(rights.may_edit_activity, person),
         "may_finish_entry": partial(rights.may_finish_task, person),
+        "may_undo_entry": partial(rights.may_undo, person),
+        "edit_words": partial(edit_words.told, person=person),
         "note_form": NoteForm(),
         "task_form": TaskForm(),
         "note_url": url_for("entities.note", entity_id=entity_id),

@@ -162,3 +162,35 @@ def test_the_toasts_are_free_of_faults(scene: Scene, page: Page, console: Consol
     undo(page).click()
     expect(toast(page)).to_contain_text("Back in Lead.")
     assert not accessibility.faults(page, "undone toast")
+
+
+def test_an_older_move_is_undone_from_its_entry_beside_the_board(scene: Scene, page: Page) -> None:
+    scene.open(page)
+    move_by_keyboard(page, "Bee hive")
+    edit(scene.deal("Bee hive"), by=demo_person("admin"), amount=7_000)
+    page.get_by_role("link", name="Bee hive", exact=True).click()
+    edited, moved = pages.timeline(page).first, pages.timeline(page).nth(1)
+    expect(edited).to_contain_text("changed the amount from US$50,000 to US$7,000")
+    moved.hover()
+    moved.get_by_role("button", name="Undo").click()
+    expect(page.locator("#say")).to_have_text("Back in Lead.")
+    expect(pages.timeline(page).first).to_contain_text("undid a move: Deal moved: Qualified → Lead")
+    expect(pages.timeline(page).nth(2)).to_contain_text(re.compile("Deal moved: Lead → Qualified Undone by"))
+    expect(page.get_by_role("heading", name="Bee hive")).to_be_focused()
+    assert not accessibility.faults(page, "panel with an undone move")
+    page.get_by_role("button", name="Undo last change").click()
+    expect(pages.timeline(page).first).to_contain_text("undid a change: the amount is US$50,000 again")
+    scene.expect_truth(page)
+    pages.timeline(page).first.get_by_role("button", name="Redo").click()
+    expect(pages.timeline(page).first).to_contain_text("did it again: the amount is US$7,000 again")
+    scene.expect_truth(page)
+
+
+def test_an_entry_on_the_deals_own_page_is_undone_without_scripts(scene: Scene, plain_page: Page) -> None:
+    scene.open(plain_page)
+    deal = scene.deal("Bee hive")
+    edit(deal, by=demo_person("admin"), amount=7_000)
+    plain_page.goto(f"/deals/{deal.id}")
+    pages.timeline(plain_page).first.get_by_role("button", name="Undo").click()
+    expect(plain_page.get_by_role("status").filter(has_text="Changed back.")).to_be_visible()
+    expect(pages.timeline(plain_page).first).to_contain_text("undid a change: the amount is US$50,000 again")
