@@ -61,7 +61,9 @@ class Settings:
         0, "CRMWEB_PROXIES", "How many proxies in front set X-Forwarded-*; 0: those headers are ignored."
     )
     timezone: str = setting(
-        "UTC", "CRMWEB_TIMEZONE", "The company's zone (IANA name): days in stage and due dates count in it."
+        "UTC",
+        "CRMWEB_TIMEZONE",
+        "The company's zone (IANA name): due dates and quiet days count in it.",
     )
     locale: str = setting(
         "en", "CRMWEB_LOCALE", "How numbers and dates are written for people who chose nothing."
