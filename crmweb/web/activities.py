@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, flash, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -24,7 +24,7 @@ from crmweb.web import entities as entity_pages
 from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.htmx import is_htmx, see_other
-from crmweb.web.outcome import saved
+from crmweb.web.outcome import flash_with_undo, saved
 
 bp = Blueprint("activities", __name__)
 Answer = Response | str | tuple[str, int]
@@ -104,8 +104,8 @@ def delete(activity_id: UUID) -> Answer:
     rights.require_edit_activity(person, entry)
     if request.method == "GET":
         return render_template("activities/delete.html", entry=entry, cancel_url=_page_of(entry))
-    changes.commit(partial(_change, entry, person, lambda _, activity: activity.delete(person)), by=person)
-    flash(f"The {entry.type} is deleted.", "done")
+    work = partial(_change, entry, person, lambda _, activity: activity.delete(person))
+    flash_with_undo(f"The {entry.type} is deleted.", changes.commit(work, by=person))
     return see_other(_page_of(entry))
 
 
@@ -159,10 +159,12 @@ def _shown(
 
 def _change(
     entry: ActivityDetail, person: Person, change: Callable[[Session, Activity], None], session: Session
-) -> None:
+) -> UUID:
+    """Change the locked activity; answers the change set."""
     activity = _locked(session, entry)
     rights.require_edit_activity(person, activity)
     change(session, activity)
+    return changes.begin(session).id
 
 
 def _locked(session: Session, entry: ActivityDetail) -> Activity:

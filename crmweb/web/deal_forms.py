@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from babel.numbers import get_currency_name
-from flask import flash, g, render_template, request, url_for
+from flask import g, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -24,7 +24,7 @@ from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.deals import bp, panel
 from crmweb.web.htmx import is_htmx, see_other
-from crmweb.web.outcome import saved
+from crmweb.web.outcome import flash_with_undo, saved
 
 NOBODY = (None, "Nobody yet")
 
@@ -85,13 +85,13 @@ def delete(deal_id: UUID) -> Response | str:
     if request.method == "GET":
         return render_template("deals/delete.html", deal=deal)
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> UUID:
         locked = Deal.locked(session, deal_id)
         rights.require_delete_deal(person, locked.assigned_to_id)
         locked.delete(person)
+        return changes.begin(session).id
 
-    changes.commit(work, by=person)
-    flash(f"“{deal.name}” is deleted.", "done")
+    flash_with_undo(f"“{deal.name}” is deleted.", changes.commit(work, by=person))
     return see_other(url_for("board.show", pipeline_id=deal.pipeline_id))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, flash, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -23,7 +23,7 @@ from crmweb.web import edit_words, paging
 from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.htmx import is_htmx, see_other
-from crmweb.web.outcome import saved
+from crmweb.web.outcome import flash_with_undo, saved
 
 bp = Blueprint("entities", __name__)
 NOBODY = (None, "Nobody")
@@ -107,20 +107,20 @@ def delete(entity_id: UUID) -> Response | str | tuple[str, int]:
     if request.method == "GET":
         return page(reason=_kept_by_deals(db.session(), entity))
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> UUID:
         rights.require(person, "delete_entity")
         locked = Entity.locked(session, entity_id)
         if reason := _kept_by_deals(session, entity):
             raise CRMError(reason)
         locked.delete(person)
+        return changes.begin(session).id
 
     try:
-        changes.commit(work, by=person)
+        flash_with_undo(f"“{entity.name}” is deleted.", changes.commit(work, by=person))
     except CRMError as refused:
         if refused.status != 422:
             raise
         return page(reason=refused.message), refused.status
-    flash(f"“{entity.name}” is deleted.", "done")
     return see_other(url_for(".index"))
 
 

@@ -23,3 +23,8 @@ def with_undo(words: str, change_set_id: UUID, more: str = "", deal_id: UUID | N
     return {
         "words": words, "more": more, "change_set_id": str(change_set_id), "deal_id": str(deal_id or ""),
     }  # fmt: skip
+
+
+def flash_with_undo(words: str, change_set_id: UUID) -> None:
+    """The same on the next page."""
+    flash(with_undo(words, change_set_id), "undo")  # type: ignore[arg-type]

@@ -161,6 +161,20 @@ def test_from_a_record_it_leads_back_to_the_record_or_away_from_what_is_gone(
     assert answer.location == f"/pipelines/{stages['Lead'].pipeline_id}#deal-{gone.id}"
 
 
+def test_what_was_deleted_on_a_page_can_be_had_back_on_the_next(
+    client: Browser, deal: Deal, cast: Cast, stages: Stages
+) -> None:
+    browser, entity = sign_in(client, cast.marek), make_entity("Acme")
+    note = make_note(deal, by=cast.marek)
+    for record, address in ((note, "activities"), (deal, "deals"), (entity, "entities")):
+        answer = browser.post(f"/{address}/{record.id}/deletion")
+        page = browser.get(answer.location)
+        assert "is deleted." in page.text
+        assert forms.read(page).form("/undo").send(browser).status_code == 303
+        db.session.rollback()
+        assert db.session.get_one(type(record), record.id, populate_existing=True).deleted_at is None
+
+
 # Whose it is -------------------------------------------------------------------------------------------------------
 
 
