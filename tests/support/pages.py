@@ -91,7 +91,7 @@ def drop_card(page: Page, deal: str, stage: str, *, above: str | None = None) ->
 
 def lift_card(page: Page, deal: str, *, over: str) -> None:
     """Pick a card up with the mouse and hold it over another one."""
-    start, end = _middle(card(page, deal)), _middle(card(page, over))
+    start, end = middle(card(page, deal)), middle(card(page, over))
     page.mouse.move(*start)
     page.mouse.down()
     page.mouse.move(*end, steps=8)
@@ -99,13 +99,13 @@ def lift_card(page: Page, deal: str, *, over: str) -> None:
 
 def touch_drag_card(page: Page, deal: str, stage: str) -> Response:
     """Hold a finger on a card until it comes along, and drag it to the top of a column that is in sight."""
-    end = _middle(_top_of(page, stage), top=True)
-    return answered(page, lambda: _stroke(page, _middle(card(page, deal)), end, rest=LONG_PRESS))
+    end = middle(_top_of(page, stage), top=True)
+    return answered(page, lambda: _stroke(page, middle(card(page, deal)), end, rest=LONG_PRESS))
 
 
 def swipe(page: Page, deal: str, *, up: int) -> None:
     """Put a finger on a card and push it up at once, as one scrolls."""
-    x, y = _middle(card(page, deal))
+    x, y = middle(card(page, deal))
     _stroke(page, (x, y), (x, y - up))
 
 
@@ -166,7 +166,8 @@ def _top_of(page: Page, stage: str) -> Locator:
     return first if first.count() else column(page, stage).get_by_role("list")
 
 
-def _middle(place: Locator, *, top: bool = False) -> Spot:
+def middle(place: Locator, *, top: bool = False) -> Spot:
+    """Where something is on the screen: the middle of it, or of its upper edge."""
     box = place.bounding_box()
     assert box is not None, "it is not on the screen"
     return box["x"] + box["width"] / 2, box["y"] + (4 if top else box["height"] / 2)
@@ -182,7 +183,7 @@ class Finger:
 
     def over(self, place: Locator) -> None:
         """Move it in a line to the middle of something."""
-        self.move(_middle(place))
+        self.move(middle(place))
 
     def move(self, end: Spot) -> None:
         """Move it in a line."""
@@ -204,7 +205,7 @@ class Finger:
 @contextmanager
 def held_card(page: Page, deal: str) -> Iterator[Finger]:
     """Hold a finger on a card until it comes along."""
-    x, y = _middle(card(page, deal))
+    x, y = middle(card(page, deal))
     finger = Finger(page, (x, y))
     page.wait_for_timeout(LONG_PRESS)
     finger.move((x, y - 24))
