@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_, union_all
+from sqlalchemy import Select, func, or_, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from crmweb.models import Deal, Entity, StageTotal
@@ -19,6 +19,7 @@ from crmweb.queries.cards import select_cards
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
 Sums = dict[str, tuple[int, Decimal]]
 """Currency → number of deals and their money."""
 
@@ -82,13 +83,13 @@ def sums(
         if not chosen.is_counted and (not chosen.mine or row.owner_id == chosen.owner_id):
             add(row.stage_id, row.currency, row.deal_count, row.amount_sum)
     if chosen.is_counted:
-        query = select(
-            Deal.stage_id, Deal.currency, func.count().label("deals"), func.sum(Deal.amount).label("amount")
-        )
-        query = query.join(Entity, Entity.id == Deal.entity_id).where(
-            Deal.stage_id.in_(stage_ids), Deal.deleted_at.is_(None), _passes(chosen)
-        )
-        for row in session.execute(query.group_by(Deal.stage_id, Deal.currency)):
+        # What rots is found stage by stage, each having its own limit; a name is looked for in all at once.
+        parts = [[stage_id] for stage_id in stage_ids] if chosen.rotting else [stage_ids]
+        for row in (
+            session.execute(union_all(*(_summed(part, chosen) for part in parts if part)))
+            if stage_ids
+            else ()
+        ):
             add(row.stage_id, row.currency, row.deals, row.amount)
     return found, mine, held
 
@@ -111,12 +112,19 @@ def _first(numbers: tuple[tuple[UUID, int], ...], chosen: Filter) -> Select[*tup
     return _cards([_keys(stage_id, chosen, number) for stage_id, number in numbers])
 
 
+def _summed(stage_ids: list[UUID], chosen: Filter) -> Select[*tuple[Any, ...]]:
+    """Number and money of the deals of these stages that pass, by stage and currency."""
+    columns = Deal.stage_id, Deal.currency, func.count().label("deals"), func.sum(Deal.amount).label("amount")
+    query = select(*columns).where(Deal.stage_id.in_(stage_ids), Deal.deleted_at.is_(None))
+    return _passing(query, chosen, stage_ids).group_by(Deal.stage_id, Deal.currency)
+
+
 def _keys(stage_id: UUID, chosen: Filter, number: int) -> Select[Any]:
     """The ids of a stage's first cards. Ids alone, so that names are looked up for the shown ones only."""
     lane = select(Deal.id.label("deal_id")).where(Deal.stage_id == stage_id, Deal.deleted_at.is_(None))
-    if chosen.is_set:
-        lane = lane.join(Entity, Entity.id == Deal.entity_id).where(_passes(chosen))
-    return lane.order_by(Deal.position, Deal.id).limit(number)
+    # Few deals rot or are late: a computed order keeps databases from walking a whole lane in search of them.
+    position = Deal.position + 0 if chosen.rotting or chosen.overdue else Deal.position
+    return _passing(lane, chosen, [stage_id]).order_by(position, Deal.id).limit(number)
 
 
 def _cards(lanes: list[Select[Any]]) -> Select[*tuple[Any, ...]]:
@@ -125,18 +133,20 @@ def _cards(lanes: list[Select[Any]]) -> Select[*tuple[Any, ...]]:
     return select_cards((union_all(*parts) if len(parts) > 1 else parts[0]).subquery())
 
 
-def _passes(chosen: Filter) -> ColumnElement[bool]:
-    """The filter's conditions on Deal joined with Entity."""
-    conditions: list[ColumnElement[bool]] = [true()]
+def _passing(deals: Q, chosen: Filter, stage_ids: list[UUID]) -> Q:
+    """Those of the `deals`, all of these stages, that pass the filter."""
+    on = chosen.dates
     if chosen.mine:
-        conditions.append(Deal.assigned_to_id == chosen.owner_id)
-    if chosen.dates and chosen.rotting:
-        conditions.append(attention.is_rotting(chosen.dates))
-    if chosen.dates and chosen.overdue:
-        conditions.append(attention.is_overdue(chosen.dates))
-    if chosen.dates and chosen.no_step:
-        conditions.append(attention.has_no_step())
+        deals = deals.where(Deal.assigned_to_id == chosen.owner_id)
+    if on and chosen.rotting:
+        deals = deals.where(attention.is_rotting(on, stage_ids))
+    if on and chosen.overdue:
+        deals = deals.where(attention.is_overdue(on))
+    if on and chosen.no_step:
+        deals = deals.where(attention.has_no_step())
+    if chosen.text:
+        deals = deals.join(Entity, Entity.id == Deal.entity_id)
     for word in chosen.text.casefold().split():
         named = (key.contains(word, autoescape=True) for key in (Deal.name_key, Entity.name_key))
-        conditions.append(or_(*named))
-    return and_(*conditions)
+        deals = deals.where(or_(*named))
+    return deals
