@@ -59,7 +59,7 @@ class Tally:
         days = Counter(self.days)
         for firing in page.firings:
             days[firing.at.astimezone(zone).date().isoformat()] += 1
-            self.newest.append([firing.at.isoformat(), str(firing.record), str(firing.change_set)])
+            self.newest.append([firing.at.isoformat(), str(firing.record), str(firing.change_set or "")])
         self.days, self.newest = dict(days), sorted(self.newest, reverse=True)[:SHOWN]
         for record in {firing.record for firing in page.firings}:
             self.records += 1
@@ -104,13 +104,13 @@ def _tested(rule: rules.RuleRow | None) -> Answer:
         draft.id, draft.order = rule.id, rule.order
     days = request.form.get("days", 90, int)
     days = days if days in DAYS else 90
-    tally = _so_far(definition["entity_type"], days)
+    tally = _so_far(draft, days)
     _count(tally, draft)
     context = _context(form, rule, tally, days)
     return render_template("rules/_backtest.html" if is_htmx() else "rules/backtest.html", **context)
 
 
-def _so_far(entity_type: str, days: int) -> Tally:
+def _so_far(draft: WorkflowRule, days: int) -> Tally:
     signed = request.form.get("so_far", "")
     try:
         if signed:
@@ -118,7 +118,7 @@ def _so_far(entity_type: str, days: int) -> Tally:
     except (BadSignature, TypeError):
         raise CRMError("This test cannot go on from here. Start it again from the rule.") from None
     since = clock.now() - timedelta(days=days)
-    return Tally(since.isoformat(), backtest.size(db.session(), entity_type, since))
+    return Tally(since.isoformat(), backtest.size(db.session(), draft, since))
 
 
 def _count(tally: Tally, draft: WorkflowRule) -> None:
@@ -136,7 +136,7 @@ def _count(tally: Tally, draft: WorkflowRule) -> None:
 def _context(form: RuleForm, rule: rules.RuleRow | None, tally: Tally, days: int) -> dict[str, Any]:
     session, definition = db.session(), form.definition()
     records = trials.touched(session, definition["entity_type"], {UUID(row[1]) for row in tally.newest})
-    who = trials.authors(session, {UUID(row[2]) for row in tally.newest})
+    who = trials.authors(session, {UUID(row[2]) for row in tally.newest if row[2]})
     return {
         "rule": rule,
         "sentence": rule_words.sentence(session, definition, me().locale),
@@ -144,7 +144,11 @@ def _context(form: RuleForm, rule: rules.RuleRow | None, tally: Tally, days: int
         "money": [(currency, Decimal(amount)) for currency, amount in sorted(tally.money.items())],
         "bars": _bars(tally, days),
         "rows": [
-            (datetime.fromisoformat(at), records.get(UUID(record)), who.get(UUID(change_set), ""))
+            (
+                datetime.fromisoformat(at),
+                records.get(UUID(record)),
+                who.get(UUID(change_set), "") if change_set else "Time",
+            )
             for at, record, change_set in tally.newest
         ],
         "so_far": "" if tally.is_done else _serializer().dumps(asdict(tally)),

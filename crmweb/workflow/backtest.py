@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import func, inspect, select
 from sqlalchemy.orm import Session
 
+from crmweb import clock
 from crmweb.models import (
     Activity,
     Change,
@@ -34,7 +35,9 @@ from crmweb.workflow import catalog, checking
 from crmweb.workflow.conditions import Condition, leaves
 from crmweb.workflow.past import Row, State
 from crmweb.workflow.replay import Past, Place, Run, Stop, fired
+from crmweb.workflow.replay_time import Window, met
 from crmweb.workflow.rounds import Rule
+from crmweb.workflow.signs import is_sign, signs_of
 from crmweb.workflow.triggers import TRIGGERS
 
 PAGE = 200
@@ -46,10 +49,10 @@ RELATED: dict[str, tuple[tuple[str, Any], ...]] = {
 
 
 class Firing(NamedTuple):
-    """The rule would have acted on the record in this change set, at this time (UTC)."""
+    """The rule would have acted on the record at this time (UTC), in this change set; None: time alone did it."""
 
     record: UUID
-    change_set: UUID
+    change_set: UUID | None
     at: datetime
 
 
@@ -61,9 +64,9 @@ class Page(NamedTuple):
     after: UUID | None
 
 
-def size(session: Session, entity_type: str, since: datetime) -> int:
+def size(session: Session, rule: WorkflowRule, since: datetime) -> int:
     """How many records there are to look at."""
-    found = _changed_since(entity_type, since).subquery()
+    found = _candidates(rule, since).subquery()
     return session.scalar(select(func.count()).select_from(found)) or 0
 
 
@@ -71,17 +74,30 @@ def page(session: Session, rule: WorkflowRule, since: datetime, after: UUID | No
     """What the rule would have done since then to the PAGE records behind `after`. FieldError for a faulty rule."""
     compiled = checking.compile_rule(rule)
     model = catalog.MODELS[rule.entity_type]
-    query = _changed_since(rule.entity_type, since).order_by(model.id).limit(PAGE)
+    query = _candidates(rule, since).order_by(model.id).limit(PAGE)
     ids = list(session.scalars(query if after is None else query.where(model.id > after)))
     reader = _Reader(session, compiled, since)
     place = (rule.order if rule.__dict__.get("order") is not None else 2**31, str(rule.id))
-    firings = [firing for past in reader.pasts(ids) for firing in reader.firings(past, place)]
+    if _is_time(rule):
+        signs = signs_of(session, ids) if rule.trigger_event == "no_activity" else {}
+        firings = [
+            firing
+            for past in reader.pasts(ids)
+            for firing in reader.meetings(past, rule.trigger_config, signs.get(past.record, ()))
+        ]
+    else:
+        firings = [firing for past in reader.pasts(ids) for firing in reader.firings(past, place)]
     return Page(firings, len(ids), ids[-1] if len(ids) == PAGE else None)
 
 
-def _changed_since(entity_type: str, since: datetime) -> Any:
-    model = catalog.MODELS[entity_type]
-    query = select(model.id).where(model.updated_at >= since)
+def _is_time(rule: WorkflowRule) -> bool:
+    return TRIGGERS[rule.trigger_event].is_time
+
+
+def _candidates(rule: WorkflowRule, since: datetime) -> Any:
+    """What changed since then; time comes to what did not change, too."""
+    model = catalog.MODELS[rule.entity_type]
+    query = select(model.id) if _is_time(rule) else select(model.id).where(model.updated_at >= since)
     return query.where(Activity.kind.is_distinct_from(AUDIT)) if model is Activity else query
 
 
@@ -91,6 +107,7 @@ class _Reader:
     def __init__(self, session: Session, rule: Rule, since: datetime) -> None:
         self._session, self._rule, self._since = session, rule, since
         self._times: dict[UUID, datetime] = {}
+        self._human: set[UUID] = set()
         read = {catalog.field(rule.entity_type, part.field).path for part in leaves(rule.conditions)}
         self._related = [
             (column, model)
@@ -126,6 +143,13 @@ class _Reader:
         found = fired(self._rule, place, past, self._name)
         return [Firing(past.record, change_set, self._times[change_set]) for change_set in found]
 
+    def meetings(self, past: Past, config: Mapping[str, Any], signs: Iterable[datetime]) -> list[Firing]:
+        people = {
+            self._times[row.change_set] for row in past.rows if row.change_set in self._human and is_sign(row)
+        }
+        window = Window(self._since, clock.now(), self._times, tuple(sorted({*people, *signs})))
+        return [Firing(past.record, None, at) for at in met(self._rule, config, past, window, self._name)]
+
     def _states(self, model: Any, ids: Iterable[UUID]) -> dict[UUID, State | None]:
         columns = [column.key for column in inspect(model).column_attrs]
         query = select(*(getattr(model, name) for name in columns)).where(model.id.in_(list(ids)))
@@ -138,7 +162,7 @@ class _Reader:
         query = (
             select(
                 Change.change_set_id, Change.sequence, Change.record_id, Change.field, Change.old, Change.new,
-                Change.round, Change.rule_run_id, ChangeSet.at, ChangeSet.cause,
+                Change.round, Change.rule_run_id, ChangeSet.at, ChangeSet.cause, ChangeSet.by_user_id,
             )
             .join(ChangeSet, ChangeSet.id == Change.change_set_id)
             .where(Change.record_id.in_(list(ids)), ChangeSet.at >= self._since)
@@ -147,6 +171,8 @@ class _Reader:
         for row in self._session.execute(query):
             rows[row.record_id].append(Row(*row[:8]))
             self._times[row.change_set_id] = row.at
+            if row.by_user_id and row.cause in ("person", "api"):
+                self._human.add(row.change_set_id)
             if row.cause in QUIET:
                 quiet.add(row.change_set_id)
         return rows, frozenset(quiet)

@@ -42,7 +42,9 @@ class States:
         state = self._states.get(row.record)
         if row.field == WHOLE:
             # What is not tracked, such as the version, is in no snapshot, but in the state that it comes from.
-            self._states[row.record] = {**(state or {}), **row.old} if row.old is not None else None
+            self._states[row.record] = (
+                {**(state or {}), **row.old, "deleted_at": None} if row.old is not None else None
+            )
         elif state is not None:
             self._states[row.record] = {**state, row.field: row.old}
 

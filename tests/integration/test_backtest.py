@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crmweb import changes, clock
+from crmweb import changes, clock, ticks
 from crmweb.models import Base, ChangeSet, Deal, Entity, RuleLook, Stage, User, WorkflowRule
 from crmweb.models.types import new_id
 from crmweb.workflow import backtest
@@ -212,7 +212,7 @@ def test_a_backtest_reads_a_page_at_a_time_and_changes_nothing(
     session.rollback()
     before = contents(session)
     assert len(would_have(session, rule)) == 5
-    assert backtest.size(session, "Deal", AGES_AGO) == 5
+    assert backtest.size(session, rule, AGES_AGO) == 5
     assert contents(session) == before
 
 
@@ -231,3 +231,66 @@ def test_no_rule_runs_in_an_undo(session: Session, stages: Stages) -> None:
     rule = make_rule("Any", trigger_event="update", is_active=False)
     assert would_have(session, rule) == set()
     assert session.scalars(select(ChangeSet).where(ChangeSet.cause == "undo")).all()
+
+
+# Rules of time ---------------------------------------------------------------------------------------------------
+
+
+DAYS = 40
+
+
+def really_met(session: Session, rule: WorkflowRule) -> set[tuple[UUID, int]]:
+    """(deal, day on which the rule met it and acted), when it was on."""
+    session.rollback()
+    return {
+        (look.record_id, (look.at - NOON).days)
+        for look in session.scalars(select(RuleLook))
+        for line in look.looks
+        if line[0] == str(rule.id) and line[2]
+    }
+
+
+NOON = datetime.fromisoformat("2026-03-02T12:00:00+00:00")
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    ("trigger", "config", "conditions"),
+    [
+        ("days_in_stage", {"days": 5}, []),
+        ("days_in_stage", {"days": 3}, [when("amount", "greater_than", 600)]),
+        ("no_activity", {"days": 4}, []),
+        ("date_reached", {"days": 2, "field": "expected_close_date", "side": "before"}, []),
+        ("date_reached", {"days": 1, "field": "closed_date", "side": "after"}, []),
+    ],
+)
+def test_a_rule_of_time_is_told_on_the_days_on_which_it_met_somebody(
+    session: Session, stages: Stages, noon: datetime, seed: int, trigger: str, config: Any, conditions: Any
+) -> None:
+    with clock.at(noon - timedelta(minutes=1)):
+        rule = make_rule("Timely", trigger_event=trigger, trigger_config=config, conditions=conditions)
+    life = Life(session, stages, seed)
+    for day in range(DAYS):
+        with clock.at(noon + timedelta(days=day, minutes=-30)):
+            ticks.tick(100)
+        with clock.at(noon + timedelta(days=day)):
+            if life.dice.random() < 0.6:
+                life.act()
+            if life.dice.random() < 0.3:
+                date_them(life, noon.date() + timedelta(days=day))
+    with clock.at(noon + timedelta(days=DAYS, minutes=-30)):
+        ticks.tick(100)
+        session.rollback()
+        page = backtest.page(session, session.get_one(WorkflowRule, rule.id), noon - timedelta(minutes=1))
+    found = {(firing.record, (firing.at - NOON).days) for firing in page.firings}
+    assert found == {(record, day) for record, day in really_met(session, rule)}
+
+
+def date_them(life: Life, today: Any) -> None:
+    """One deal gets a close date, or sleeps for a while."""
+    deal_id, days = life.dice.choice(life.deals).id, life.dice.randrange(1, 9)
+    field = life.dice.choice(("expected_close_date", "snoozed_until"))
+    by = life.people[0]
+    changes.commit(
+        lambda session: setattr(Deal.locked(session, deal_id), field, today + timedelta(days=days)), by=by
+    )

@@ -1,0 +1,137 @@
+"""When time would have brought a record to a rule, told from its past: what `due` asks of rows, asked of states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from crmweb import config
+from crmweb.workflow import kinds
+from crmweb.workflow.past import Moment, State, States, by_change_set
+from crmweb.workflow.replay import Name, Past
+from crmweb.workflow.rounds import Rule
+from crmweb.workflow.triggers import BEFORE, days
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time in which nothing about the record changed: from `start` until `end`, exclusive; UTC."""
+
+    start: datetime
+    end: datetime
+    states: States
+    last_sign: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The past that is looked at, and what is known of it: when each change set was, when people gave signs of life."""
+
+    since: datetime
+    now: datetime
+    times: Mapping[UUID, datetime]
+    signs: tuple[datetime, ...] = ()
+
+
+def met(rule: Rule, config_: Config, past: Past, window: Window, name: Name) -> Iterator[datetime]:
+    """The times (UTC) at which the rule would have met the record and acted, the oldest first."""
+    known: set[datetime] = set()
+    for stretch in _stretches(past, window):
+        state = stretch.states.get(past.record)
+        if state is None or state.get("deleted_at"):
+            continue
+        counted_from = _counted_from(rule, config_, state, stretch)
+        if counted_from is None or counted_from in known:
+            continue
+        moment = _moment(rule, config_, state, counted_from)
+        if moment < window.since:  # that was before
+            known.add(counted_from)
+            continue
+        at = max(moment, stretch.start)
+        if at >= min(stretch.end, window.now) or not _fits(rule, config_, state, counted_from, at):
+            continue
+        known.add(counted_from)
+        here = Moment(stretch.states, past.record, rule.entity_type, name)
+        if rule.judge(here, here, rule.trigger).matched:
+            yield at
+
+
+def _stretches(past: Past, window: Window) -> list[Stretch]:
+    """The record's life in the window, in pieces in which nothing changed, the oldest first."""
+    states, end = States(past.present), window.now
+    found: list[Stretch] = []
+    for rows in by_change_set(past.rows):
+        start = window.times[rows[0].change_set]
+        found += _split(start, end, states.copy(), window)
+        for row in reversed(rows):
+            states.undo(row)
+        end = start
+    found += _split(window.since, end, states.copy(), window)
+    return sorted(found, key=lambda stretch: stretch.start)
+
+
+def _split(start: datetime, end: datetime, states: States, window: Window) -> Iterator[Stretch]:
+    """The stretch, cut wherever a person gave a sign of life."""
+    cuts = [start, *(sign for sign in window.signs if start < sign < end), end]
+    for begin, stop in pairwise(cuts):
+        last = max((sign for sign in window.signs if sign <= begin), default=None)
+        if begin < stop:
+            yield Stretch(begin, stop, states, last)
+
+
+def _counted_from(rule: Rule, config_: Config, state: State, stretch: Stretch) -> datetime | None:
+    if rule.trigger == "date_reached":
+        return _time(state.get(config_["field"]))
+    entered = _time(state.get("stage_entered_at"))
+    if rule.trigger == "no_activity" and entered and stretch.last_sign:
+        return max(entered, stretch.last_sign)
+    return entered
+
+
+def _moment(rule: Rule, config_: Config, state: State, counted_from: datetime) -> datetime:
+    """When it is time: the first moment of the day, and of the day on which a sleeping deal wakes."""
+    shift = -days(config_) if config_.get("side") == BEFORE else days(config_)
+    day = _day(counted_from) if _is_moment(state, config_) else counted_from.date()
+    asked = day + timedelta(days=shift)
+    until = state.get("snoozed_until") if rule.trigger == "no_activity" else None
+    return _start(max(asked, date.fromisoformat(until)) if until else asked)
+
+
+def _fits(rule: Rule, config_: Config, state: State, counted_from: datetime, at: datetime) -> bool:
+    """What else a record must be, as in `due`."""
+    if rule.trigger == "days_in_stage" and config_.get("stage"):
+        return str(state.get("stage_id")) == str(config_["stage"])
+    if rule.trigger in ("days_in_stage", "no_activity") or config_.get("field") == "expected_close_date":
+        is_past = config_.get("side") == BEFORE and counted_from.date() < _day(at)
+        return state.get("status") == "open" and not is_past
+    if rule.entity_type == "Activity":
+        return state.get("type") == "task" and not state.get("completed_at")
+    return True
+
+
+def _is_moment(state: State, config_: Config) -> bool:
+    value = state.get(config_["field"]) if "field" in config_ else ""
+    return value == "" or (isinstance(value, str) and len(value) > len("2026-12-31"))
+
+
+def _time(written: Any) -> datetime | None:
+    """A kept day or moment as a moment; days are their midnight UTC, as `due` has them."""
+    if not written:
+        return None
+    value = kinds.typed(kinds.MOMENT if len(str(written)) > len("2026-12-31") else kinds.DATE, written)
+    return value if isinstance(value, datetime) else datetime.combine(value, time(), UTC)
+
+
+def _start(day: date) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(config.settings.timezone)).astimezone(UTC)
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(ZoneInfo(config.settings.timezone)).date()
