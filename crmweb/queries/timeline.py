@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session, aliased, joinedload
 from crmweb import config
 from crmweb.errors import FieldError
 from crmweb.ledger import WHOLE
-from crmweb.models import Activity, Change, ChangeSet, Deal, RuleRun, User, WorkflowRule
+from crmweb.models import Activity, Change, ChangeSet, Deal, RuleLook, RuleRun, User, WorkflowRule
 from crmweb.models.activity import AUDIT
 from crmweb.models.types import UtcDateTime
 from crmweb.models.user import SYSTEM
@@ -44,6 +44,7 @@ class TimelineItem:
 
     `change_set_id` is what its Undo takes back, None on all but the first entry of a change set and when that is
     undone already: then `undone_by` and `undone_at` say so. `again`: an undo (False), or an undo of one (True).
+    `looked_id`: the entry's change set, when rules looked at it.
     """
 
     id: UUID
@@ -70,6 +71,7 @@ class TimelineItem:
     undone_at: datetime | None = None
     again: bool | None = None
     edits: tuple[Edit, ...] = ()
+    looked_id: UUID | None = None
 
     @property
     def is_audit(self) -> bool:
@@ -156,6 +158,7 @@ def _page(entries: Any, most: int) -> Any:
             page, Deal.name.label("deal"), Deal.assigned_to_id.label("deal_owner_id"), head.cause,
             parent.cause.label("parent_cause"), undo.at.label("undone_at"),
             func.coalesce(undoer.name, undo.by_label).label("undone_by"),
+            select(RuleLook.round).where(RuleLook.change_set_id == page.c.made_by).exists().label("is_looked_at"),
         )
         .outerjoin(Deal, Deal.id == page.c.deal_id)
         .outerjoin(head, head.id == page.c.made_by)
@@ -231,6 +234,7 @@ def _item(row: Any, told: dict[UUID, list[Edit]]) -> TimelineItem:
         row.completed_at, row.assigned_to_id, row.deal_owner_id, None if is_undone else row.made_by,
         (row.undone_by or "somebody") if is_undone else None, row.undone_at,
         row.parent_cause == "undo" if row.cause == "undo" else None, tuple(told.get(row.id, ())),
+        row.made_by if row.is_looked_at else None,
     )  # fmt: skip
 
 

@@ -44,13 +44,14 @@ def newest() -> UUID:
 
 
 def entries(browser: Browser, record: Deal | Entity) -> list[str]:
-    """The entries of the record's timeline as a person reads them, newest first, without their times."""
+    """The entries of the record's timeline as a person reads them, newest first, without their times and their why."""
     kind = "deals" if isinstance(record, Deal) else "entities"
     page = browser.get(f"/{kind}/{record.id}").text
     items = re.findall(
         r'<li data-activity-id=.*?<div class="what">(.*?)</div>\s*<div class="when">', page, re.DOTALL
     )
-    return [" ".join(re.sub(r"<[^>]+>", "", item).split()) for item in items]
+    told = (re.sub(r'<details class="why".*?</details>', "", item, flags=re.DOTALL) for item in items)
+    return [" ".join(re.sub(r"<[^>]+>", "", item).split()) for item in told]
 
 
 def undo_buttons(browser: Browser, deal: Deal) -> list[tuple[str, str]]:
