@@ -167,6 +167,9 @@ def test_nothing_that_opens_on_a_phone_has_a_fault(scene: Scene, phone: Page) ->
     phone.get_by_role("link", name="Move Ant", exact=True).tap()
     expect(phone.get_by_role("dialog")).to_be_visible()
     found += faults(phone, "its move sheet")
+    phone.get_by_role("link", name="To another pipeline").tap()
+    expect(phone.get_by_role("dialog", name="Move “Ant” to another pipeline")).to_be_visible()
+    found += faults(phone, "its way to another pipeline")
     phone.keyboard.press("Escape")
     with pages.held_card(phone, "Bee") as finger:
         found += faults(phone, "the stages above a thumb")
