@@ -7,19 +7,20 @@ once at each. Switching a rule on lets only later days count, unless `on_since` 
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Date, Select, and_, func, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
 
-from crmweb import clock, config
+from crmweb import clock
 from crmweb.models import Activity, Deal, RuleOccasion, Stage, WorkflowRule
+from crmweb.models.activity import is_to_do
 from crmweb.models.types import UtcDateTime, as_id
+from crmweb.queries.attention import is_open
 from crmweb.workflow.triggers import BEFORE, days
 
 
@@ -65,7 +66,7 @@ def _reached(rule: WorkflowRule, count: Count, *, is_limited: bool = True) -> Se
     last = clock.today() - timedelta(days=count.shift)
     inside = [_until(column, last) for column in count.bounded]
     if is_limited and rule.on_since is not None:
-        first = _day(rule.on_since) + timedelta(days=1 - count.shift)
+        first = clock.day_of(rule.on_since) + timedelta(days=1 - count.shift)
         inside.append(or_(*(_from(column, first) for column in count.bounded)))
     met = select(RuleOccasion.record_id).where(
         RuleOccasion.rule_id == rule.id,
@@ -92,9 +93,9 @@ def _count(rule: WorkflowRule) -> Count:
     if is_before:  # a reminder of a day that is over reminds of nothing
         where &= _from(column, clock.today())
     if column is Deal.expected_close_date:
-        where &= Deal.status == "open"
+        where &= is_open()
     elif model is Activity:
-        where &= and_(Activity.type == "task", Activity.completed_at.is_(None))
+        where &= is_to_do()
     return Count(model, anchor, (column,), -days(config_) if is_before else days(config_), where)
 
 
@@ -103,28 +104,19 @@ def _in_stage(config_: Any) -> ColumnElement[bool]:
     if stage := config_.get("stage"):
         return Deal.stage_id == as_id(stage, "stage")
     open_stages = select(Stage.id).where(Stage.status == "open", Stage.is_archived.is_(False))
-    return and_(Deal.stage_id.in_(open_stages), Deal.status == "open")
+    return and_(Deal.stage_id.in_(open_stages), is_open())
 
 
 def _until(column: Any, day: date) -> ColumnElement[bool]:
     """On `day` or before; what never was is before everything."""
     if isinstance(column.type, Date):
         return column <= day  # type: ignore[no-any-return]
-    before: ColumnElement[bool] = column < _start(day + timedelta(days=1))
+    before: ColumnElement[bool] = column < clock.start_of(day + timedelta(days=1))
     return or_(column.is_(None), before) if column is Deal.last_human_activity_at else before
 
 
 def _from(column: Any, day: date) -> ColumnElement[bool]:
-    return column >= (day if isinstance(column.type, Date) else _start(day))  # type: ignore[no-any-return]
-
-
-def _start(day: date) -> datetime:
-    """The first moment (UTC) of the company's day."""
-    return datetime.combine(day, time(), ZoneInfo(config.settings.timezone)).astimezone(UTC)
-
-
-def _day(moment: datetime) -> date:
-    return moment.astimezone(ZoneInfo(config.settings.timezone)).date()
+    return column >= (day if isinstance(column.type, Date) else clock.start_of(day))  # type: ignore[no-any-return]
 
 
 class _Midnight(FunctionElement[datetime]):

@@ -8,9 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from crmweb import config
+from crmweb import clock
 from crmweb.workflow import kinds
 from crmweb.workflow.past import Moment, State, States, by_change_set
 from crmweb.workflow.replay import Name, Past
@@ -98,10 +97,10 @@ def _counted_from(rule: Rule, config_: Config, state: State, stretch: Stretch) -
 def _moment(rule: Rule, config_: Config, state: State, counted_from: datetime) -> datetime:
     """When it is time: the first moment of the day, and of the day on which a sleeping deal wakes."""
     shift = -days(config_) if config_.get("side") == BEFORE else days(config_)
-    day = _day(counted_from) if _is_moment(state, config_) else counted_from.date()
+    day = clock.day_of(counted_from) if _is_moment(state, config_) else counted_from.date()
     asked = day + timedelta(days=shift)
     until = state.get("snoozed_until") if rule.trigger == "no_activity" else None
-    return _start(max(asked, date.fromisoformat(until)) if until else asked)
+    return clock.start_of(max(asked, date.fromisoformat(until)) if until else asked)
 
 
 def _fits(rule: Rule, config_: Config, state: State, counted_from: datetime, at: datetime) -> bool:
@@ -109,7 +108,7 @@ def _fits(rule: Rule, config_: Config, state: State, counted_from: datetime, at:
     if rule.trigger == "days_in_stage" and config_.get("stage"):
         return str(state.get("stage_id")) == str(config_["stage"])
     if rule.trigger in ("days_in_stage", "no_activity") or config_.get("field") == "expected_close_date":
-        is_past = config_.get("side") == BEFORE and counted_from.date() < _day(at)
+        is_past = config_.get("side") == BEFORE and counted_from.date() < clock.day_of(at)
         return state.get("status") == "open" and not is_past
     if rule.entity_type == "Activity":
         return state.get("type") == "task" and not state.get("completed_at")
@@ -127,11 +126,3 @@ def _time(written: Any) -> datetime | None:
         return None
     value = kinds.typed(kinds.MOMENT if len(str(written)) > len("2026-12-31") else kinds.DATE, written)
     return value if isinstance(value, datetime) else datetime.combine(value, time(), UTC)
-
-
-def _start(day: date) -> datetime:
-    return datetime.combine(day, time(), ZoneInfo(config.settings.timezone)).astimezone(UTC)
-
-
-def _day(moment: datetime) -> date:
-    return moment.astimezone(ZoneInfo(config.settings.timezone)).date()
