@@ -90,7 +90,7 @@ function fill(values, given = []) {
 
 /** What this page shows: how many cards of each stage and in which version, under which filter. */
 export function describe() {
-  form.elements.view.value = location.search.slice(1);
+  if (form.elements.view.value !== (form.elements.view.value = location.search.slice(1))) live.dataset.seen = ""; // a deal was opened
   put("shown", lanes().flatMap(({ dataset: { stageId, version }, children: [, body] }) =>
     [["shown", `${stageId}:${Math.max(FIRST, body.querySelectorAll(".card").length)}`], ["seen", `${stageId}:${version}`]]));
 }
@@ -195,6 +195,6 @@ live.addEventListener("htmx:before:swap", (event) => {
   if (!idle()) event.preventDefault();
   else if (ctx.response.status === 200) live.dataset.seen = ctx.response.headers.get("HX-PTag") ?? "";
 });
-
 setInterval(() => document.hidden || !navigator.onLine || look(), 2000);
 addEventListener("focus", () => look());
+addEventListener("click", ({ target }) => target.closest(".undo") && describe(), true); // an Undo tells what is shown, as a move does

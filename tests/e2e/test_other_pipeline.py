@@ -77,7 +77,7 @@ def test_the_open_deal_goes_from_its_menu_and_comes_back_by_undo(
     expect(page.get_by_role("navigation", name="Where it stands")).to_contain_text(
         elsewhere.stages["Lead"].pipeline.name
     )
-    page.get_by_role("button", name="Undo", exact=True).click()
+    page.locator("#toasts").get_by_role("button", name="Undo").click()
     expect(card(page, "Bee")).to_be_visible()
     scene.expect_truth(page)
 

@@ -123,7 +123,7 @@ def test_a_change_from_outside_keeps_focus_and_scroll(scene: Scene, page: Page) 
     pages.look_again(page)
     expect(link_in(page, "Lead", "Newt")).to_have_count(1)
     expect(page.locator(":focus")).to_have_text("Fish 9")
-    assert abs(page.evaluate(scroll) - before) <= 120
+    assert abs(page.evaluate(scroll) - before) <= 150  # a card came in above
     scene.expect_truth(page)
 
 
