@@ -84,6 +84,11 @@ class Settings:
     rule_actions: int = setting(
         50, "CRMWEB_RULE_ACTIONS", "Most rule actions per record that the person touched."
     )
+    rule_log_days: int = setting(
+        365,
+        "CRMWEB_RULE_LOG_DAYS",
+        "Days after which it is forgotten which rules looked, failed or were cut; what they did stays.",
+    )
     rule_failures: int = setting(5, "CRMWEB_RULE_FAILURES", "Failures in a row after which a rule is paused.")
     sqlite_synchronous: str = setting(
         "FULL",

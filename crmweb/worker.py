@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 
 from crmweb import changes, clock, config, models, throttles, ticks
 from crmweb.extensions import db
-from crmweb.models import Activity, Deal, Entity, MoveKey, PasswordLink, Throttle
+from crmweb.models import Activity, Deal, Entity, MoveKey, PasswordLink, RuleLook, RuleRun, Throttle
+from crmweb.models.workflow_rule import ENTITY_TYPES
 
 log = logging.getLogger("crmweb.worker")
 PIECE = 500
@@ -112,6 +113,16 @@ def _link_over() -> ColumnElement[bool]:
     return or_(PasswordLink.used_at.is_not(None), PasswordLink.expires_at < clock.now())
 
 
+def _looks_over() -> ColumnElement[bool]:
+    # The types stand for the index's first column.
+    return RuleLook.record_type.in_(ENTITY_TYPES) & (RuleLook.at < _days_ago(config.settings.rule_log_days))
+
+
+def _runs_over() -> ColumnElement[bool]:
+    old = RuleRun.at < _days_ago(config.settings.rule_log_days)
+    return old & RuleRun.outcome.in_(("failed", "cut"))
+
+
 def _throttle_over() -> ColumnElement[bool]:
     return Throttle.since < clock.now() - 2 * throttles.WINDOW
 
@@ -127,6 +138,8 @@ TASKS = (
         partial(purge, MoveKey, lambda: MoveKey.at < clock.now() - MOVE_KEYS_LAST),
         HOUR,
     ),
+    Task("Looks of rules forgotten", partial(purge, RuleLook, _looks_over), HOUR),
+    Task("Failures of rules forgotten", partial(purge, RuleRun, _runs_over), HOUR),
     Task("Sign-ins forgotten", partial(purge, models.Session, _sign_in_over), HOUR),
     Task("One-time links forgotten", partial(purge, PasswordLink, _link_over), HOUR),
     Task("Counters of failed sign-ins forgotten", partial(purge, Throttle, _throttle_over), HOUR),

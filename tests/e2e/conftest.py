@@ -42,10 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" not in metafunc.fixturenames:
+        return
     kinds, names = ("sqlite",), [pytest.HIDDEN_PARAM]
     if metafunc.definition.get_closest_marker("both_databases"):
         kinds = names = databases.KINDS
-    # Every browser test has it: the address of the pages is its address.
     metafunc.parametrize("server", kinds, indirect=True, ids=names, scope="session")
 
 

@@ -26,6 +26,8 @@ from crmweb.models import (
     MoveKey,
     Notification,
     PasswordLink,
+    RuleLook,
+    RuleRun,
     Session,
     Stage,
     StageChange,
@@ -93,6 +95,18 @@ def test_how_long_deleted_records_are_kept_is_a_setting(noon: datetime, deals: l
     config.use(config.read({}, purge_days=3))
     with days_later(noon, 3.1):
         assert worker.once()["Deals purged"] == 1
+
+
+def test_the_log_of_rules_forgets_who_looked_but_not_what_was_done(noon: datetime, deals: list[Deal]) -> None:
+    done, looked = number_of(RuleRun), number_of(RuleLook)
+    assert done
+    assert looked
+    with days_later(noon, 364):
+        assert worker.once()["Looks of rules forgotten"] == 0
+    with days_later(noon, 366):
+        assert worker.once()["Looks of rules forgotten"] == looked
+    assert number_of(RuleLook) == 0
+    assert number_of(RuleRun) == done
 
 
 def test_a_contact_goes_after_its_deals(noon: datetime, deals: list[Deal]) -> None:
