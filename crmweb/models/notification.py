@@ -1,4 +1,4 @@
-"""The in-app inbox."""
+"""The in-app inbox, and what a person does not want to hear."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from crmweb.models.base import Record, not_empty, one_of, only, text
+from crmweb.models.base import Base, Record, not_empty, one_of, only, text
 
 UNREAD = sql("read_at IS NULL")
 UNREAD_OF_RULES = only("read_at IS NULL AND rule_run_id IS NOT NULL")
@@ -43,3 +43,14 @@ class Notification(Record):
     @validates("subject")
     def _subject(self, _: str, value: Any) -> str | None:
         return text("subject", value, most=300)
+
+
+class RuleMute(Base):
+    """A person who does not want to hear of a rule: its notifications are not made for them."""
+
+    __tablename__ = "rule_mutes"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    rule_id: Mapped[UUID] = mapped_column(
+        ForeignKey("workflow_rules.id", ondelete="CASCADE"), primary_key=True
+    )

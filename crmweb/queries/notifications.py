@@ -11,14 +11,17 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from crmweb.errors import NotFoundError
-from crmweb.models import Deal, Entity, Notification, WorkflowRule
+from crmweb.models import Deal, Entity, Notification, RuleMute, WorkflowRule
 
 SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One line of an inbox. A deal or entity that was deleted since is not linked; `at` is UTC."""
+    """One line of an inbox. A deal or entity that was deleted since is not linked; `at` is UTC.
+
+    `is_muted`: the person does not want to hear more of its rule.
+    """
 
     id: UUID
     kind: str
@@ -32,6 +35,7 @@ class Notice:
     entity_name: str | None
     rule_id: UUID | None
     rule_name: str | None
+    is_muted: bool
 
 
 def inbox(
@@ -68,16 +72,25 @@ def unread(session: Session, person_id: UUID) -> int:
     return session.scalar(select(func.count()).select_from(Notification).where(*mine)) or 0
 
 
+def muted(session: Session, person_id: UUID) -> list[tuple[UUID, str]]:
+    """The rules that the person has muted: id and name, by name."""
+    mine = select(WorkflowRule.id, WorkflowRule.name).join(RuleMute, RuleMute.rule_id == WorkflowRule.id)
+    query = mine.where(RuleMute.user_id == person_id).order_by(WorkflowRule.name, WorkflowRule.id)
+    return [(row.id, row.name) for row in session.execute(query)]
+
+
 def _notices(person_id: UUID) -> Any:
     return (
         select(
             Notification.id, Notification.kind, Notification.subject, Notification.detail, Notification.created_at,
             Notification.read_at, Deal.id.label("deal_id"), Deal.name.label("deal"), Entity.id.label("entity_id"),
             Entity.name.label("entity"), WorkflowRule.id.label("rule_id"), WorkflowRule.name.label("rule"),
+            RuleMute.rule_id.label("muted"),
         )
         .outerjoin(Deal, (Deal.id == Notification.deal_id) & Deal.deleted_at.is_(None))
         .outerjoin(Entity, (Entity.id == Notification.entity_id) & Entity.deleted_at.is_(None))
         .outerjoin(WorkflowRule, WorkflowRule.id == Notification.rule_id)
+        .outerjoin(RuleMute, (RuleMute.rule_id == Notification.rule_id) & (RuleMute.user_id == person_id))
         .where(Notification.user_id == person_id, Notification.withdrawn_at.is_(None))
     )  # fmt: skip
 
@@ -85,5 +98,5 @@ def _notices(person_id: UUID) -> Any:
 def _notice(row: Any) -> Notice:
     return Notice(
         row.id, row.kind, row.subject, row.detail, row.created_at, row.read_at is not None, row.deal_id, row.deal,
-        row.entity_id, row.entity, row.rule_id, row.rule,
+        row.entity_id, row.entity, row.rule_id, row.rule, row.muted is not None,
     )  # fmt: skip

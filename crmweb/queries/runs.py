@@ -45,7 +45,8 @@ def _update_field(effect: Effect) -> str:
 
 
 def _send_notification(effect: Effect) -> str:
-    return f"notified {_joined(effect['notified'])}: “{effect['subject']}”"
+    muted = f" (muted by {_joined(effect['muted'])})" if effect.get("muted") else ""
+    return f"notified {_joined(effect['notified']) or 'nobody'}: “{effect['subject']}”{muted}"
 
 
 def _assign(effect: Effect) -> str:

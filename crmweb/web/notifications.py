@@ -6,15 +6,15 @@ from itertools import groupby
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, render_template, request, url_for
-from sqlalchemy import update
+from flask import Blueprint, flash, render_template, request, url_for
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from crmweb import changes, clock
 from crmweb.extensions import db
-from crmweb.models import Notification
-from crmweb.queries import notifications
+from crmweb.models import Notification, RuleMute, User
+from crmweb.queries import notifications, rules
 from crmweb.queries.notifications import Notice
 from crmweb.web.access import access, me
 from crmweb.web.htmx import see_other
@@ -46,6 +46,33 @@ def read_all() -> Response:
     """Mark all of one's own notices as read that the page could show."""
     _mark(None)
     return _back()
+
+
+@bp.post("/notifications/rules/<uuid:rule_id>/muting")
+@access("everyone")
+def mute(rule_id: UUID) -> Response:
+    """Hear nothing of a rule any more; it acts as before, and others hear of it."""
+    person_id, rule = me().id, rules.load(db.session(), rule_id)
+
+    def work(session: Session) -> None:
+        User.locked(session, person_id)
+        if session.get(RuleMute, (person_id, rule_id)) is None:
+            session.add(RuleMute(user_id=person_id, rule_id=rule_id))
+
+    changes.commit(work, cause="bookkeeping")
+    flash(f"You hear no more of {rule.name}.")
+    return _back(request.form.get("at"))
+
+
+@bp.post("/notifications/rules/<uuid:rule_id>/hearing")
+@access("everyone")
+def hear(rule_id: UUID) -> Response:
+    """Hear of a rule again."""
+    person_id, rule = me().id, rules.load(db.session(), rule_id)
+    mine = (RuleMute.user_id == person_id, RuleMute.rule_id == rule_id)
+    changes.commit(lambda session: session.execute(delete(RuleMute).where(*mine)), cause="bookkeeping")
+    flash(f"You hear of {rule.name} again.")
+    return _back(request.form.get("at"))
 
 
 def _mark(notification_id: UUID | None) -> None:
@@ -80,6 +107,7 @@ def _inbox(is_unread: bool, before: UUID | None = None) -> str:
         count=notifications.unread(session, person.id),
         older=url_for(".index", show="unread" if is_unread else None, before=older) if older else "",
         today=clock.now().astimezone(zone).date(),
+        muted=notifications.muted(session, person.id),
         target=_target,
     )
 

@@ -11,20 +11,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crmweb import clock
 from crmweb.errors import FieldError
-from crmweb.models import Activity, Deal, Entity, Notification, Stage, User
+from crmweb.models import Activity, Deal, Entity, Stage
 from crmweb.models.base import text
 from crmweb.models.custom import custom_fields
 from crmweb.models.types import as_id
-from crmweb.workflow import assigning, catalog, kinds
+from crmweb.workflow import assigning, catalog, kinds, notifying
 from crmweb.workflow.doing import ACTIONS, Config, Doing, Done, action
 from crmweb.workflow.texts import check_text, fill
 
-__all__ = ["ACTIONS", "assigning"]
+__all__ = ["ACTIONS", "assigning", "notifying"]
 
 
 @action("update_field")
@@ -139,47 +138,6 @@ class CreateActivity:
         return None, session.get(Entity, record.entity_id)
 
 
-@action("send_notification")
-class SendNotification:
-    """A line in people's inboxes. `to`: owner, managers, admins or a person's id; without it the owner, else admins."""
-
-    words = "notify"
-    settings = ("to", "message")
-    adds = True
-
-    def check(self, session: Session, entity_type: str, trigger: str, config: Config) -> None:
-        to = config.get("to") or "owner"
-        if to not in ("owner", "managers", "admins") and not _is_there(session.get(User, as_id(to, "to"))):
-            raise FieldError("to", "Notify the owner, managers, admins, or a person from the list.")
-        message = text("message", config.get("message"), most=300, required=False, label="What to say")
-        check_text(entity_type, "message", message)
-
-    def do(self, doing: Doing, config: Config) -> Done:
-        people = self._people(doing, config.get("to"))
-        written = fill(config.get("message") or "", doing.reader).strip()
-        subject = (written or f"{doing.rule.name}: {_title(doing.record)}")[:300]
-        for person in people:
-            line = Notification(
-                user_id=person.id, kind="rule", subject=subject, detail=doing.by.name,
-                rule_id=doing.rule.id, rule_run_id=doing.run_id, **_link(doing.record),
-            )  # fmt: skip
-            doing.session.add(line)
-        return {"notified": [person.name for person in people], "subject": subject} if people else None, []
-
-    def would_act(self, doing: Doing, config: Config) -> bool:
-        return True
-
-    def _people(self, doing: Doing, to: str | None) -> list[User]:
-        active = select(User).where(User.is_active).order_by(User.name, User.id)
-        if to in ("managers", "admins"):
-            return list(doing.session.scalars(active.where(User.role == to.removesuffix("s"))))
-        wanted = doing.record.assigned_to_id if to in (None, "", "owner") else as_id(to, "to")
-        people = list(doing.session.scalars(active.where(User.id == wanted))) if wanted else []
-        if not people and not to:
-            return list(doing.session.scalars(active.where(User.role == "admin")))
-        return people
-
-
 @action("move_to_stage")
 class MoveToStage:
     """Bring the deal to a stage of its pipeline, by the same road as a person."""
@@ -233,13 +191,3 @@ def _days(config: Config) -> int | None:
     if not (written.isascii() and written.isdecimal() and len(written) < 5 and int(written) <= 3650):
         raise FieldError("due_in_days", "Whole days only, such as 5; at most 3650.")
     return int(written)
-
-
-def _title(record: Any) -> str:
-    return str(record.subject if isinstance(record, Activity) else record.name)
-
-
-def _link(record: Any) -> dict[str, UUID | None]:
-    if isinstance(record, Activity):
-        return {"deal_id": record.deal_id, "entity_id": record.entity_id}
-    return {"deal_id": record.id} if isinstance(record, Deal) else {"entity_id": record.id}

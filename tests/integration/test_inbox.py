@@ -12,8 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crmweb import changes, clock
-from crmweb.models import Deal, Notification, Stage, User
+from crmweb.models import Deal, Notification, Stage, User, WorkflowRule
 from crmweb.queries import notifications
+from crmweb.workflow.world import count_failure
 from tests.conftest import NOON
 from tests.support.factories import make_deal, make_entity, make_rule, save
 from tests.support.outside import Browser
@@ -188,3 +189,65 @@ def test_what_a_subject_holds_is_text_and_nothing_else(priyas: Browser, priya: U
     page = priyas.get("/notifications").text
     assert "<script>alert" not in page
     assert "&lt;b&gt;bold" in page
+
+
+# Muting ------------------------------------------------------------------------------------------------------------
+
+
+def news_of(session: Session, person: User) -> int:
+    session.rollback()
+    return notifications.unread(session, person.id)
+
+
+@pytest.fixture
+def telling(app: Flask) -> WorkflowRule:
+    """A rule that tells owners of their new deals."""
+    send = {"type": "send_notification", "config": {"message": "{deal.name} is yours"}}
+    return make_rule("Tell", actions=[send])
+
+
+def test_a_rule_that_was_muted_is_not_heard_any_more_and_can_be_heard_again(
+    session: Session, priyas: Browser, priya: User, stages: Stages, telling: WorkflowRule
+) -> None:
+    make_deal(stages["Lead"], "First", owner=priya)
+    assert "Mute this rule: Tell" in priyas.get("/notifications").text
+    for _ in range(2):
+        answer = priyas.post(f"/notifications/rules/{telling.id}/muting", data={"at": "muted"})
+        assert (answer.status_code, answer.location) == (303, "/notifications#muted")
+    page = text(priyas.get("/notifications"))
+    assert "You hear no more of Tell." in page
+    assert "Rules that you have muted Tell Hear it again" in page
+    make_deal(stages["Lead"], "Second", owner=priya)
+    assert news_of(session, priya) == 1
+    priyas.post(f"/notifications/rules/{telling.id}/hearing")
+    assert "Rules that you have muted" not in priyas.get("/notifications").text
+    make_deal(stages["Lead"], "Third", owner=priya)
+    assert news_of(session, priya) == 2
+
+
+def test_muting_is_ones_own_and_the_rules_log_tells_of_it(
+    session: Session,
+    priyas: Browser,
+    priya: User,
+    marek: User,
+    ann: User,
+    stages: Stages,
+    telling: WorkflowRule,
+) -> None:
+    priyas.post(f"/notifications/rules/{telling.id}/muting")
+    make_deal(stages["Lead"], "Hers", owner=priya)
+    make_deal(stages["Lead"], "His", owner=marek)
+    assert [news_of(session, person) for person in (priya, marek, ann)] == [0, 1, 0]
+    log = text(priyas.get(f"/rules/{telling.id}"))
+    assert "Notified nobody: “Hers is yours” (muted by Priya Nair)" in log
+    assert "Notified Marek Nowak: “His is yours”" in log
+
+
+def test_that_a_rule_was_paused_is_heard_even_by_an_admin_who_muted_it(
+    session: Session, app: Flask, ann: User, telling: WorkflowRule
+) -> None:
+    sign_in(app.test_client(), ann).post(f"/notifications/rules/{telling.id}/muting")
+    telling_id = telling.id
+    for _ in range(5):
+        changes.commit(lambda session: count_failure(session, telling_id, "the stage is gone"))
+    assert news_of(session, ann) == 1
