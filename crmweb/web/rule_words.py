@@ -23,6 +23,8 @@ from crmweb.workflow import cautions, checking, due, explain, kinds, naming, tri
 from crmweb.workflow.explain import Part
 from crmweb.workflow.naming import Definition
 
+MOST_CAUTIONS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -83,12 +85,44 @@ def cautions_of(session: Session, definition: Definition, rule_id: UUID | None) 
     """What is worth a warning about a rule that may be saved as it is."""
     own = rule_id or UUID(int=0)
     running = {**rules.running(session), own: dict(definition)}
-    others = sorted(running[other]["name"] for other in cautions.circles(running).get(own, ()))
-    warnings = [cautions.repeats(definition)]
-    if others:
-        named = " and ".join(f"“{name}”" for name in others)
-        warnings.append(f"This rule and {named} set off each other. Each acts at most once per change.")
-    return [warning for warning in warnings if warning]
+    circle = cautions.circles(running).get(own, set())
+    told = [cautions.repeats(definition), _feeds_itself(definition)]
+    for other, meant in running.items():
+        if other != own:
+            told.append(_feeds(definition, meant, is_circle=other in circle))
+    warnings = [warning for warning in told if warning]
+    return (
+        warnings
+        if len(warnings) <= MOST_CAUTIONS
+        else [*warnings[:MOST_CAUTIONS], "And it feeds more rules."]
+    )
+
+
+def _feeds_itself(definition: Definition) -> str:
+    sets = cautions.fed(definition, definition)
+    if not sets or definition.get("trigger_event") == "create":
+        return ""
+    return (
+        f"This rule feeds itself: it sets {_list(sets)}, which it looks at. It acts at most once per change."
+    )
+
+
+def _feeds(one: Definition, other: Definition, *, is_circle: bool) -> str:
+    sets, back, name = cautions.fed(one, other), cautions.fed(other, one), other["name"]
+    if sets and back:
+        return (
+            f"This rule and “{name}” set off each other: this one sets {_list(sets)}, that one {_list(back)}. "
+            "Each acts at most once per change."
+        )
+    if is_circle:
+        return f"This rule and “{name}” set off each other through others. Each acts at most once per change."
+    return f"This rule feeds “{name}”: it sets {_list(sets)}, which that one looks at." if sets else ""
+
+
+def _list(words: list[str]) -> str:
+    """At most three of the words: "the amount, the stage and more"."""
+    shown = [*words[:2], "more"] if len(words) > 3 else words
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def writer(locale: str) -> Callable[[Any, str], str]:

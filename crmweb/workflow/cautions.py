@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from crmweb.workflow.explain import changes_only
-from crmweb.workflow.naming import Definition
+from crmweb.workflow.naming import Definition, field_of
 from crmweb.workflow.parts import in_order
 
 ADDS = ("create_activity", "send_notification")
@@ -32,7 +32,7 @@ def circles(rules: Mapping[UUID, Definition]) -> dict[UUID, set[UUID]]:
     Which values they set is not looked at, so two may be named that never meet. `rules` are the running ones.
     """
     feeds = {
-        one: {other for other in rules if other != one and _feeds(rules[one], rules[other])} for one in rules
+        one: {other for other in rules if other != one and fed(rules[one], rules[other])} for one in rules
     }
     reach = {one: _reached(feeds, one) for one in rules}
     return {
@@ -40,20 +40,24 @@ def circles(rules: Mapping[UUID, Definition]) -> dict[UUID, set[UUID]]:
     }
 
 
-def _feeds(one: Definition, other: Definition) -> bool:
-    """Whether what `one` does is an occasion for `other`, which reads it."""
-    kind, trigger = other.get("entity_type"), other.get("trigger_event")
+def fed(one: Definition, other: Definition) -> list[str]:
+    """What `one` does that is an occasion for `other`, in words: "the stage", "the new activity"; else empty."""
+    kind, trigger = str(other.get("entity_type")), other.get("trigger_event")
     if trigger == "create":
-        return kind == "Activity" and any(
-            action.get("type") == "create_activity" for action in one.get("actions") or ()
-        )
-    if trigger == "stage_changed":
-        return kind == "Deal" and "stage" in _writes(one, "Deal")
-    if trigger != "update":
-        return False
-    written = _writes(one, str(kind))
+        adds = any(action.get("type") == "create_activity" for action in one.get("actions") or ())
+        return ["the new activity"] if kind == "Activity" and adds else []
+    written = _writes(one, kind)
     read = {str(condition.get("field")) for condition in in_order(other.get("conditions"))}
-    return bool(written & read if read else written)
+    if trigger == "stage_changed":
+        met = written & {"stage"}
+    elif trigger == "update":
+        met = written & read if read else written
+    else:
+        met = set()
+    if "stage" in met:  # with a move come its consequences
+        met -= MOVES - {"stage"}
+    entries = (field_of({"entity_type": kind}, key) for key in sorted(met))
+    return [entry.words for entry in entries if entry is not None]
 
 
 def _writes(definition: Definition, kind: str) -> set[str]:

@@ -162,7 +162,7 @@ def test_rules_that_set_off_each_other_say_so(mareks: Browser) -> None:
     rule("One", ("name", "changed"), actions=[sets("lost_reason")])
     two = rule("Two", ("lost_reason", "changed"), actions=[sets("name")])
     assert ["Feeds “Two”" in row for row in rows(mareks.get("/rules"))] == [True, False]
-    assert "This rule and “One” set off each other." in text(mareks.get(f"/rules/{two.id}"))
+    assert "This rule and “One” set off each other: this one sets" in text(mareks.get(f"/rules/{two.id}"))
 
 
 # Order and switch ----------------------------------------------------------------------------------------------------

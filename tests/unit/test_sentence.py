@@ -365,3 +365,19 @@ def test_a_change_asked_for_in_any_of_several_is_not_asked_for_in_all() -> None:
     assert explain.changes_only({"conditions": [changed, big], "match": "all"})
     assert not explain.changes_only({"conditions": [changed, big], "match": "any"})
     assert not explain.changes_only({"conditions": [{"match": "any", "conditions": [changed, big]}]})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (rule(do=("update_field", {"field_name": "amount", "value": 1})), rule(BIG), ["the amount"]),
+        (rule(do=("move_to_stage", {"stage_id": str(WON)})), rule(TO_PROPOSAL, ("status", "changed")), ["the stage"]),
+        (rule(do=("move_to_stage", {"stage_id": str(WON)})), rule(trigger_event="stage_changed"), ["the stage"]),
+        (rule(do=("assign", {"to": str(ANN)})), rule(OWNED), ["the owner"]),
+        (rule(), rule(entity_type="Activity", trigger_event="create"), ["the new activity"]),
+        (rule(do=("update_field", {"field_name": "name", "value": "x"})), rule(BIG), []),
+        (rule(), rule(trigger_event="no_activity"), []),
+    ],
+)  # fmt: skip
+def test_what_one_rule_does_that_another_looks_at_is_named(one: Any, other: Any, words: list[str]) -> None:
+    assert cautions.fed(one, other) == words
