@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from crmweb import invitations
 from crmweb.extensions import db
-from crmweb.models import Activity, Deal, Stage, User, WorkflowRule
+from crmweb.models import Activity, Deal, RuleLook, Stage, User, WorkflowRule
 from tests.e2e.scene import Scene, demo_person, make_scene
 from tests.support import pages
 from tests.support.accessibility import faults
@@ -56,6 +56,7 @@ def records(app: Flask) -> dict[str, Any]:
     assert rule
     return {
         "activity_id": note.id,
+        "change_set_id": db.session.scalars(select(RuleLook.change_set_id)).first(),
         "after": f"1.{deal.position}.{deal.id}",
         "deal_id": deal.id,
         "entity_id": deal.entity_id,
