@@ -102,27 +102,28 @@ def _feeds_itself(definition: Definition) -> str:
     sets = cautions.fed(definition, definition)
     if not sets or definition.get("trigger_event") == "create":
         return ""
-    return (
-        f"This rule feeds itself: it sets {_list(sets)}, which it looks at. It acts at most once per change."
-    )
+    return f"This rule feeds itself: it {_does(sets)}, which it looks at. It acts at most once per change."
 
 
 def _feeds(one: Definition, other: Definition, *, is_circle: bool) -> str:
     sets, back, name = cautions.fed(one, other), cautions.fed(other, one), other["name"]
     if sets and back:
         return (
-            f"This rule and “{name}” set off each other: this one sets {_list(sets)}, that one {_list(back)}. "
+            f"This rule and “{name}” set off each other: this one {_does(sets)}, that one {_does(back)}. "
             "Each acts at most once per change."
         )
     if is_circle:
         return f"This rule and “{name}” set off each other through others. Each acts at most once per change."
-    return f"This rule feeds “{name}”: it sets {_list(sets)}, which that one looks at." if sets else ""
+    return f"This rule feeds “{name}”: it {_does(sets)}, which that one looks at." if sets else ""
 
 
-def _list(words: list[str]) -> str:
-    """At most three of the words: "the amount, the stage and more"."""
+def _does(words: list[str]) -> str:
+    """What a rule does that others look at: "sets the amount, the stage and more"."""
+    if words == [cautions.ACTIVITY]:
+        return f"adds {cautions.ACTIVITY}"
     shown = [*words[:2], "more"] if len(words) > 3 else words
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    *first, last = shown
+    return f"sets {', '.join(first)} and {last}" if first else f"sets {last}"
 
 
 def writer(locale: str) -> Callable[[Any, str], str]:

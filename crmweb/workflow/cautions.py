@@ -15,6 +15,7 @@ EACH_EDIT = (
     "This acts at every edit as long as its conditions hold: one win and three edits make four notes. "
     "Choose “when it becomes true”, or add a condition that something changed."
 )
+ACTIVITY = "an activity"
 MOVES = frozenset({"stage", "pipeline", "status", "closed_date", "stage_entered_at", "lost_reason"})
 """What a move to another stage may change."""
 
@@ -41,11 +42,11 @@ def circles(rules: Mapping[UUID, Definition]) -> dict[UUID, set[UUID]]:
 
 
 def fed(one: Definition, other: Definition) -> list[str]:
-    """What `one` does that is an occasion for `other`, in words: "the stage", "the new activity"; else empty."""
+    """What `one` does that is an occasion for `other`, in words: "the stage", "an activity"; else empty."""
     kind, trigger = str(other.get("entity_type")), other.get("trigger_event")
     if trigger == "create":
         adds = any(action.get("type") == "create_activity" for action in one.get("actions") or ())
-        return ["the new activity"] if kind == "Activity" and adds else []
+        return [ACTIVITY] if kind == "Activity" and adds else []
     written = _writes(one, kind)
     read = {str(condition.get("field")) for condition in in_order(other.get("conditions"))}
     if trigger == "stage_changed":

@@ -374,7 +374,7 @@ def test_a_change_asked_for_in_any_of_several_is_not_asked_for_in_all() -> None:
         (rule(do=("move_to_stage", {"stage_id": str(WON)})), rule(TO_PROPOSAL, ("status", "changed")), ["the stage"]),
         (rule(do=("move_to_stage", {"stage_id": str(WON)})), rule(trigger_event="stage_changed"), ["the stage"]),
         (rule(do=("assign", {"to": str(ANN)})), rule(OWNED), ["the owner"]),
-        (rule(), rule(entity_type="Activity", trigger_event="create"), ["the new activity"]),
+        (rule(), rule(entity_type="Activity", trigger_event="create"), ["an activity"]),
         (rule(do=("update_field", {"field_name": "name", "value": "x"})), rule(BIG), []),
         (rule(), rule(trigger_event="no_activity"), []),
     ],
