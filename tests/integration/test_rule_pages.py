@@ -383,7 +383,7 @@ def sets(field: str, value: str) -> dict[str, str]:
         (is_("expected_close_date", "31 Feb"), "c0_value", "“31 Feb” is not a date like 2026-12-31."),
         (is_("status", "sleepy"), "c0_value", "“sleepy” is not one of open"),
         (is_("name", "x" * 2000), "c0_value", "The value has 2000 characters; at most 1000 fit."),
-        ({"a0_kind": "call_python"}, "a0_kind", "“call_python” is not one of assign, update_field"),
+        ({"a0_kind": "call_python"}, "a0_kind", "“call_python” is not one of assign,"),
         ({"a0_kind": ""}, "a0_kind", "is not one of"),
         ({"a0_subject": ""}, "a0_subject", "What to do is missing."),
         ({"a0_subject": "{deal.password}"}, "a0_subject", "There is no placeholder {deal.password} here."),
