@@ -15,6 +15,7 @@ from crmweb.errors import FieldError, NotFoundError
 from crmweb.models import Base, Deal, Notification, RuleRun, Stage, User
 from crmweb.models.types import new_id
 from tests.support.factories import make_deal, make_note, make_person, make_rule
+from tests.support.lives import Life
 
 Stages = dict[str, Stage]
 
@@ -180,3 +181,25 @@ def test_what_cannot_be_saved_or_is_not_there_cannot_be_tried(
         trial.dry_run(draft("update", conditions=[when("naem", "equals", 1)]), new_id(), by=priya)
     with pytest.raises(NotFoundError):
         trial.dry_run(draft("update"), new_id(), by=priya)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_trial_tells_what_really_happens_whatever_rules_there_are(
+    session: Session, stages: Stages, seed: int
+) -> None:
+    """Each of five random rules is tried on a random change; then the change is made."""
+    life = Life(session, stages, seed)
+    rules = [life.rule(number) for number in range(1, 6)]
+    for step in range(12):
+        rule = rules[step % len(rules)]
+        deal_id, change, by = life.change()
+        session.rollback()
+        tried = trial.dry_run(rule.definition(), deal_id, by=by, rule_id=rule.id, happening=change)
+        known = set(session.scalars(select(RuleRun.id)))
+        changes.commit(change, by=by)
+        query = select(RuleRun).where(
+            RuleRun.id.not_in(known), RuleRun.rule_id == rule.id, RuleRun.record_id == deal_id
+        )
+        run = session.scalars(query.order_by(RuleRun.round)).first()
+        really = (run.outcome, len(run.effects), run.error or "") if run else ("", 0, "")
+        assert (tried.outcome, len(tried.effects), tried.error) == really, rule.definition()
