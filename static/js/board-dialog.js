@@ -23,7 +23,6 @@ document.addEventListener("htmx:after:swap", () => {
 });
 
 dialog.addEventListener("change", name);
-
 /** The button names the act. */
 function name() {
   const [button, chosen] = ["[data-move-words]", "[name=stage_id]:checked"].map((part) => dialog.querySelector(part));

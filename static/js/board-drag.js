@@ -4,9 +4,7 @@ import { laneOf, lanes, mayMove, move, neighbour, say, setDragging } from "./boa
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const MANY = 60; // cards: Sortable lays the list out anew for each one that it slides
 const [EDGE, QUICK] = [40, 80]; // pixels that .lifted leaves for the shadow, milliseconds
-let home = null;
-let grip = { x: 0, y: 0 };
-let placed = 0;
+let [home, grip, placed] = [null, { x: 0, y: 0 }, 0];
 
 const options = {
   group: "deals",

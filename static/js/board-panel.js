@@ -78,7 +78,7 @@ function mark() {
 mark();
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   mark();
-  if (document.activeElement !== document.body || (ctx.target?.id !== "deal-panel" && !ctx.sourceElement?.matches(".undo"))) return;
+  if (document.activeElement !== document.body || (ctx.target?.id !== "deal-panel" && !ctx.sourceElement?.matches(".undo, .toast form"))) return;
   // What had the focus is gone: a form, the panel, an Undo. One goes on at what is wrong, else at the name, else at the card.
   const next = panel.querySelector(".conflict input, [aria-invalid], #deal-name") ?? cardOf(ctx.sourceElement.dataset.deal)?.querySelector(".t");
   next?.focus({ preventScroll: true });

@@ -70,7 +70,7 @@ async function send() {
   if (!one.told) lost(one);
   else if (unsaved.length) alerts.append(notice);
   if (!one.answer?.ok) look();
-  if (one.focus && document.activeElement === document.body) cardOf(deal)?.querySelector(".t").focus({ preventScroll: true });
+  if (document.activeElement === document.body) cardOf(deal)?.querySelector(".t").focus({ preventScroll: true });
   if (moves.length) send();
 }
 

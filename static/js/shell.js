@@ -1,22 +1,25 @@
 // What every page needs of a script: menus that close when one looks away, toasts that can be put away, forms sent once.
+let before = null; // what had the focus before a toast, to have it again when the toast is put away
 const openMenus = () => document.querySelectorAll("details.menu[open]");
 
 document.addEventListener("click", (event) => {
   for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
-  event.target.closest("[data-dismiss]")?.closest(".toast")?.remove();
+  if (!event.target.closest("[data-dismiss]")) return;
+  event.target.closest(".toast").remove();
+  (before?.isConnected ? before : document.getElementById("main")).focus({ preventScroll: true });
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  for (const menu of openMenus()) {
+  if (event.key === "Escape") for (const menu of openMenus()) {
     menu.open = false;
     menu.querySelector("summary").focus();
     event.stopPropagation();
   }
 });
 
-document.addEventListener("focusin", (event) => {
-  if (event.target.matches("[data-select]")) event.target.select();
+document.addEventListener("focusin", ({ target }) => {
+  if (target.matches("[data-select]")) target.select();
+  if (!target.closest(".toast-place")) before = target;
 });
 
 // A form that is on its way is not sent twice; whoever comes back to it, or waited in vain, may send it again.

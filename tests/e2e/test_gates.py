@@ -168,8 +168,10 @@ def test_a_full_stage_refuses_and_a_manager_lets_the_deal_in(
     scene.open(page)
     console.expect("422")
     pages.drag_card(page, "Bee", "Proposal")
-    answer = pages.answered(page, lambda: page.get_by_role("button", name="Let it in").click())
+    page.get_by_role("button", name="Let it in").focus()
+    answer = pages.answered(page, lambda: page.keyboard.press("Enter"))
     assert answer.status == 200
+    expect(card(page, "Bee").get_by_role("link", name="Bee", exact=True)).to_be_focused()
     expect(pages.refusal(page)).to_be_empty()
     assert scene.stored("Proposal") == ["Bee", "Dog"]
     scene.expect_truth(page)
@@ -183,6 +185,7 @@ def test_open_tasks_of_a_won_deal_are_completed_on_request(scene: Scene, page: P
     expect(page.get_by_text("1 task is still open.")).to_be_visible()
     page.get_by_role("button", name="Complete it").click()
     expect(page.get_by_text("1 task is still open.")).to_be_hidden()
+    expect(card(page, "Bee").get_by_role("link", name="Bee", exact=True)).to_be_focused()
     expect(pages.announcement(page)).to_have_text("1 task is done.")
     scene.expect_truth(page)
 

@@ -23,7 +23,8 @@ REASON = "Datenschutzgrundverordnungsauftragsverarbeitungsvereinbarung"
 def scene(app: Flask) -> Scene:
     """Twelve stages, one of them with a name of one long word, and a deal in it."""
     steps = [(LONG if order == 2 else f"Step {order}", order * 8, "open") for order in range(1, 11)]
-    stages = make_pipeline(f"Long names {uuid4().hex[:8]}", [*steps, ("Won", 100, "closed_won"), ("Lost", 0, "closed_lost")])
+    ends = [("Won", 100, "closed_won"), ("Lost", 0, "closed_lost")]
+    stages = make_pipeline(f"Long names {uuid4().hex[:8]}", [*steps, *ends])
     gate(stages["Lost"].pipeline, asks_lost_reason=True, lost_reasons=[REASON, "Price"])
     make_deal(stages[LONG], "Ant")
     return Scene(stages[LONG].pipeline_id, stages)
