@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -102,6 +103,14 @@ class Settings:
     purge_days: int = setting(
         30, "CRMWEB_PURGE_DAYS", "Days that deleted records are kept before they are purged."
     )
+    smtp_url: str = setting(
+        "",
+        "CRMWEB_SMTP_URL",
+        "Mail server: `smtps://user:password@host`, `smtp://user:password@host:587?tls=1`; empty: no mail is sent.",
+    )
+    mail_from: str = setting(
+        "", "CRMWEB_MAIL_FROM", "Sender of all mail, such as `Crmweb <crm@example.com>`."
+    )
     max_body: int = setting(2 * 1024 * 1024, "CRMWEB_MAX_BODY", "Most bytes of a request's body.")
 
     def __post_init__(self) -> None:
@@ -120,12 +129,24 @@ class Settings:
             raise ValueError(
                 f"CRMWEB_BASE_URL: “{self.base_url}” is no address like https://crm.example.com."
             )
+        self._check_mail()
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError) as unknown:
             raise ValueError(
                 f"CRMWEB_TIMEZONE: “{self.timezone}” is no time zone, write one like Europe/Berlin."
             ) from unknown
+
+    def _check_mail(self) -> None:
+        if not self.smtp_url:
+            return
+        server = urlsplit(self.smtp_url)
+        if server.scheme not in ("smtp", "smtps") or not server.hostname:
+            raise ValueError("CRMWEB_SMTP_URL is an address like smtps://user:password@mail.example.com.")
+        if server.username and server.scheme == "smtp" and server.query != "tls=1":
+            raise ValueError("CRMWEB_SMTP_URL: a password needs encryption, smtps:// or ?tls=1 at the end.")
+        if "@" not in parseaddr(self.mail_from)[1]:
+            raise ValueError("CRMWEB_MAIL_FROM is missing: the address that mail comes from.")
 
     @property
     def is_production(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is done when nobody asks: rules meet what time brings about, rows whose time is over are removed.
+"""What is done when nobody asks: rules meet what time brings about, e-mails are sent, what is over is removed.
 
 To add a task: a function that does a piece of it in one `changes.commit` and answers how many rows that were, and its
 line in `TASKS`. Two workers side by side are harmless: each takes rows that the other does not hold.
@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, delete, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from crmweb import changes, clock, config, models, throttles, ticks
+from crmweb import changes, clock, config, deliver, models, throttles, ticks
 from crmweb.extensions import db
-from crmweb.models import Activity, Deal, Entity, MoveKey, PasswordLink, RuleLook, RuleRun, Throttle
+from crmweb.models import Activity, Deal, Delivery, Entity, MoveKey, PasswordLink, RuleLook, RuleRun, Throttle
 from crmweb.models.workflow_rule import ENTITY_TYPES
 
 log = logging.getLogger("crmweb.worker")
@@ -127,9 +127,14 @@ def _throttle_over() -> ColumnElement[bool]:
     return Throttle.since < clock.now() - 2 * throttles.WINDOW
 
 
+def _delivery_over() -> ColumnElement[bool]:
+    return Delivery.created_at < _days_ago(config.settings.purge_days)
+
+
 HOUR = timedelta(hours=1)
 TASKS = (
     Task("Rules that time set off", partial(ticks.tick, PIECE), timedelta(0)),
+    Task("E-mails tried", partial(deliver.send_due, PIECE), timedelta(0)),
     Task("Deals purged", partial(purge, Deal, partial(_deleted_long_ago, Deal)), HOUR),
     Task("Contacts purged", partial(purge, Entity, partial(_deleted_long_ago, Entity)), HOUR),
     Task("Activities purged", partial(purge, Activity, partial(_deleted_long_ago, Activity)), HOUR),
@@ -140,6 +145,7 @@ TASKS = (
     ),
     Task("Looks of rules forgotten", partial(purge, RuleLook, _looks_over), HOUR),
     Task("Failures of rules forgotten", partial(purge, RuleRun, _runs_over), HOUR),
+    Task("E-mails forgotten", partial(purge, Delivery, _delivery_over), HOUR),
     Task("Sign-ins forgotten", partial(purge, models.Session, _sign_in_over), HOUR),
     Task("One-time links forgotten", partial(purge, PasswordLink, _link_over), HOUR),
     Task("Counters of failed sign-ins forgotten", partial(purge, Throttle, _throttle_over), HOUR),

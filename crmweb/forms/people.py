@@ -6,9 +6,10 @@ from functools import lru_cache
 from importlib.resources import files
 
 from babel import Locale
-from wtforms import Form, PasswordField, RadioField, SelectField, StringField
+from wtforms import BooleanField, Form, PasswordField, RadioField, SelectField, StringField
 from wtforms.validators import AnyOf, InputRequired, ValidationError
 
+from crmweb import config
 from crmweb.forms.auth import NEW_PASSWORD
 
 ROLES = {
@@ -52,9 +53,12 @@ class ProfileForm(Form):
     name = StringField("Name", [InputRequired("Name is missing.")])
     timezone = SelectField("Time zone", validate_choice=False)
     locale = SelectField("Numbers and dates", validate_choice=False)
+    gets_mail = BooleanField("What comes into my inbox, also by e-mail")
 
     def offer(self, timezone: str, locale: str) -> None:
-        """Fill the lists of choices; what is chosen now is always among them."""
+        """Fill the lists of choices; what is chosen now is always among them. No mail without a mail server."""
+        if not config.settings.smtp_url:
+            del self.gets_mail
         self.timezone.choices = timezones(timezone)
         self.locale.choices = {code: _name(code) for code in (*LOCALES, locale)}
 

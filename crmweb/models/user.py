@@ -50,7 +50,10 @@ SYSTEM = Actor("System")
 
 
 class User(Record):
-    """A person with an account. The e-mail is unique whatever its case."""
+    """A person with an account. The e-mail is unique whatever its case.
+
+    `gets_mail`: what comes into the inbox goes out by e-mail as well, where a mail server is set.
+    """
 
     __tablename__ = "users"
     defaults: ClassVar[dict[str, Any]] = {
@@ -59,6 +62,7 @@ class User(Record):
         "timezone": "UTC",
         "locale": "en",
         "theme": "",
+        "gets_mail": True,
     }
 
     email: Mapped[str] = mapped_column(String(254))
@@ -70,6 +74,7 @@ class User(Record):
     timezone: Mapped[str] = mapped_column(String(64))
     locale: Mapped[str] = mapped_column(String(16))
     theme: Mapped[str] = mapped_column(String(8))
+    gets_mail: Mapped[bool]
 
     __table_args__ = (one_of("role", ROLES), one_of("theme", THEMES), not_empty(), not_empty("email"))
 

@@ -25,7 +25,7 @@ _unread = (
 )
 _known = (
     select(
-        User.id, User.name, User.email, User.role, User.timezone, User.locale, User.theme,
+        User.id, User.name, User.email, User.role, User.timezone, User.locale, User.theme, User.gets_mail,
         models.Session.id, models.Session.seen_at, models.Session.expires_at, models.Session.board_id,
         func.coalesce(_rules_version, ""), _unread,
     )
@@ -45,6 +45,7 @@ class Person:
     timezone: str
     locale: str
     theme: str
+    gets_mail: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def of_token(session: Session, token: str) -> SignIn | None:
     if row is None:
         return None
     values: tuple[Any, ...] = tuple(row)
-    known = SignIn(digest(f"forms of {token}")[:32], Person(*values[:7]), *values[7:])
+    known = SignIn(digest(f"forms of {token}")[:32], Person(*values[:8]), *values[8:])
     moment = clock.now()
     idle = timedelta(days=config.settings.session_idle_days)
     return known if moment < known.expires_at and moment < known.seen_at + idle else None

@@ -92,12 +92,12 @@ def _tell() -> int:
 
 
 def _set_up(session: Session, world: World) -> None:
-    """People, customers, pipelines and rules, as they were before the first deal."""
+    """People, customers, pipelines and rules, as they were before the first deal. Nobody is there to get mail."""
     hashed = passwords.hash_password(company.PASSWORD)
     people = {
         person.key: User(
             email=person.email, name=person.name, role=person.role, timezone=person.timezone,
-            password_hash=hashed if person.with_password else None,
+            password_hash=hashed if person.with_password else None, gets_mail=False,
         )
         for person in company.PEOPLE
     }  # fmt: skip

@@ -1,9 +1,9 @@
 """Undo: one change set takes back all that another one did, rules included, exactly, or says why not.
 
-Fields get their former values, deals go back by `move_to` to the neighbour that they had, what was made is deleted and
-what was deleted comes back, unread notifications of its rules are withdrawn. Audit notes stay, and no rule runs. An
-undo is a change set like any other, so it can be undone: then all is as it was before it, but that what is deleted
-again is deleted now. A rule's count of failures is its log and is not taken back.
+Fields get their former values, deals go back by `move_to` to the neighbour that they had, what was made is deleted
+and what was deleted comes back, its rules' unread notifications and unsent e-mails are withdrawn. Audit notes stay,
+and no rule runs. An undo is a change set like any other, so it can be undone: then all is as it was before it, but
+that what is deleted again is deleted now. A rule's count of failures is its log and is not taken back.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +20,9 @@ from sqlalchemy.orm import Session, joinedload, lazyload
 
 from crmweb import changes, clock, rights
 from crmweb.errors import FieldError, InvalidStageTransitionError, NotFoundError, UndoError
-from crmweb.models import Activity, ChangeSet, Deal, Entity, Notification, RuleRun, StageChange
+from crmweb.models import Activity, ChangeSet, Deal, Delivery, Entity, Notification, RuleRun, StageChange
 from crmweb.models.deal import Elsewhere, Place
+from crmweb.models.delivery import HOLD
 from crmweb.models.placing import END
 from crmweb.models.snapshot import restore
 from crmweb.models.user import Author
@@ -178,3 +180,12 @@ def _withdraw(session: Session, act: ChangeSet) -> None:
     unread = lines.update().where(lines.c.rule_run_id.in_(runs), lines.c.read_at.is_(None))
     if runs:
         session.connection().execute(unread.values(withdrawn_at=moment))
+        _withdraw_mail(session, runs, moment)
+
+
+def _withdraw_mail(session: Session, runs: Sequence[UUID], moment: datetime | None) -> None:
+    """Stop the e-mails that were not sent yet, or let them wait again for as long as an undo may need."""
+    mails: Any = Delivery.__table__
+    unsent = mails.update().where(mails.c.rule_run_id.in_(runs), mails.c.sent_at.is_(None))
+    again = {} if moment else {"due_at": clock.now() + HOLD}
+    session.connection().execute(unsent.values(withdrawn_at=moment, **again))

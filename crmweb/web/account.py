@@ -31,7 +31,8 @@ log = logging.getLogger("crmweb.security")
 def show() -> Response | str:
     """The account, with the form of what needs no password."""
     person = me()
-    form = ProfileForm(request.form, obj=person)
+    # An empty form is one in which nothing is ticked.
+    form = ProfileForm(request.form if request.method == "POST" else None, obj=person)
     form.offer(person.timezone, person.locale)
     if request.method == "GET":
         return render_template("account/show.html", form=form, **_places())
@@ -39,6 +40,8 @@ def show() -> Response | str:
     def work(session: Session) -> None:
         user = User.locked(session, person.id)
         user.name, user.timezone, user.locale = form.name.data, form.timezone.data, form.locale.data
+        if "gets_mail" in form:
+            user.gets_mail = form.gets_mail.data
 
     try:
         check(form)

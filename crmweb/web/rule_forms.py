@@ -16,7 +16,7 @@ from crmweb.forms.rule_drafts import NEW_ACTION, NEW_CONDITION, drawn, redrawn
 from crmweb.forms.rule_options import TYPES
 from crmweb.forms.rules import RuleForm
 from crmweb.models import WorkflowRule
-from crmweb.queries import rules
+from crmweb.queries import deliveries, rules
 from crmweb.web import rule_side, rule_words, whys
 from crmweb.web.access import access, me
 from crmweb.web.htmx import is_htmx, see_other
@@ -166,6 +166,7 @@ def _rule_page(
         "rules/show.html",
         use=use.get(rule.id, rules.Use()),
         runs=runs,
+        mails=deliveries.of_runs(session, [run.id for run in runs]),
         older=url_for(".show", rule_id=rule.id, before=older, show=show or None, _anchor="runs")
         if older
         else "",

@@ -13,6 +13,7 @@ from crmweb.models import Activity, Deal, Notification, RuleMute, User
 from crmweb.models.base import text
 from crmweb.models.types import as_id
 from crmweb.workflow.doing import Config, Doing, Done, action
+from crmweb.workflow.telling import tell
 from crmweb.workflow.texts import check_text, fill
 
 GROUPS = ("owner", "managers", "admins")
@@ -47,7 +48,7 @@ class SendNotification:
                 user_id=person.id, kind="rule", subject=subject, detail=doing.by.name,
                 rule_id=doing.rule.id, rule_run_id=doing.run_id, **_link(doing.record),
             )  # fmt: skip
-            doing.session.add(line)
+            tell(doing.session, person, line)
         done: dict[str, Any] = {"notified": [person.name for person in heard], "subject": subject}
         if muted := [person.name for person, is_muted in people if is_muted]:
             done["muted"] = muted

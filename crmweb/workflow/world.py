@@ -21,6 +21,7 @@ from crmweb.workflow.conditions import Snapshot
 from crmweb.workflow.doing import Doing
 from crmweb.workflow.rounds import Occasion, Rule
 from crmweb.workflow.snapshots import Reader
+from crmweb.workflow.telling import tell
 
 WATCHED = {Deal: "Deal", Entity: "Entity", Activity: "Activity"}
 
@@ -165,6 +166,6 @@ def count_failure(session: Session, rule_id: UUID, cause: str) -> bool:
                 user_id=admin.id, kind="warning", rule_id=rule.id, detail=cause,
                 subject=f"Paused after {rule.failures} failures in a row: {rule.name}"[:300],
             )  # fmt: skip
-            session.add(line)
+            tell(session, admin, line)
     session.flush()
     return rule.paused_at is not None

@@ -137,6 +137,10 @@ def test_the_demo_company_is_whole(demo: None) -> None:
     assert number_of(Activity, Activity.kind == "audit") > 200
 
 
+def test_its_people_who_are_nobody_get_no_mail(demo: None) -> None:
+    assert number_of(User, User.gets_mail) == 0
+
+
 def test_its_first_board_is_the_default_one_with_many_cards(demo: None) -> None:
     first, second = db.session.scalars(select(Pipeline).order_by(Pipeline.order))
     assert (first.name, second.name) == ("Sales Pipeline", "Renewals")

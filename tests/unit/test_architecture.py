@@ -22,11 +22,11 @@ LAYERS = (
     ("ledger", "next_steps", "noting", "queries", "rights", "throttles", "totals", "transactions"),
     ("workflow",),
     ("changes",),
-    ("backup", "doctor", "invitations", "sign_in", "ticks", "trial", "undo"),
+    ("backup", "deliver", "doctor", "invitations", "sign_in", "ticks", "trial", "undo"),
     ("forms",),
     ("api", "cli", "commands", "run", "seeds", "services", "web", "worker"),
     # Listeners stand outside; only the application's factory, which connects everything, knows them.
-    ("deliver", "live", ""),
+    ("live", ""),
 )
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 # `run` starts the finished application, as the command line does.

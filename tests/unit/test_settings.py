@@ -60,6 +60,13 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("CRMWEB_PURGE_DAYS", "-1", "CRMWEB_PURGE_DAYS: -1 is below zero."),
         ("CRMWEB_ENV", "staging", "CRMWEB_ENV is `development` or `production`."),
         ("CRMWEB_SQLITE_SYNCHRONOUS", "OFF", "CRMWEB_SQLITE_SYNCHRONOUS is `FULL` or `NORMAL`."),
+        ("CRMWEB_SMTP_URL", "mail.example.com", "CRMWEB_SMTP_URL is an address like smtps://"),
+        (
+            "CRMWEB_SMTP_URL",
+            "smtp://me:secret@mail.example.com",
+            "CRMWEB_SMTP_URL: a password needs encryption",
+        ),
+        ("CRMWEB_SMTP_URL", "smtps://mail.example.com", "CRMWEB_MAIL_FROM is missing"),
         ("CRMWEB_TIMEZONE", "Mars/Olympus", "CRMWEB_TIMEZONE: “Mars/Olympus” is no time zone"),
     ],
 )
