@@ -73,8 +73,9 @@ def test_with_250_loaded_cards_no_task_keeps_a_drag_waiting(
         load(large, stage, LOADED)
     tries = [(lag(large), lag(small)) for _ in range(3)]
     shortest, shortest_of_small = (min(column) for column in zip(*tries, strict=True))
-    # On a machine that has much else to do, a short task looks long: there the small board is the measure.
-    assert shortest <= max(SMOOTH, 2 * shortest_of_small), tries
+    # On a machine that has much else to do, a short task looks long: there the small board is the measure. Without
+    # what keeps the drag smooth, it was twenty times the small board's.
+    assert shortest <= max(SMOOTH, 4 * shortest_of_small), tries
     assert cards_in(large, "Lead")[:3] == ["Lead 001", "Lead 002", "Lead 003"]
 
 
