@@ -131,17 +131,13 @@ def _refused(seen: DealDetail, form: MoveForm, refusal: CRMError, person: Person
 
 def _words(refusal: CRMError, person: Person) -> tuple[str, str]:
     """What is so, and what it means for the person's move."""
-    if isinstance(refusal, ConflictError) and refusal.who and refusal.at:
-        when = filters.ago(refusal.at, clock.now(), person.timezone, person.locale)
-        return (
-            f"{refusal.who} moved this deal to {refusal.where} {when}.",
-            "Your move was not made. The board now shows where it really is.",
-        )
     if isinstance(refusal, ConflictError):
-        return (
-            f"This deal is in {refusal.where} by now.",
-            "Your move was not made. The board now shows where it really is.",
-        )
+        fact = f"This deal is in {refusal.where} by now."
+        if refusal.who and refusal.at:
+            when = filters.ago(refusal.at, clock.now(), person.timezone, person.locale)
+            fact = f"{refusal.who} moved this deal to {refusal.where} {when}."
+        shown = " The board now shows where it really is." if is_htmx() else ""
+        return fact, f"Your move was not made.{shown}"
     if isinstance(refusal, StageFullError):
         whom = "let it in." if rights.may(person, "overfill_stage") else "ask a manager to let it in."
         return f"{refusal.stage} is full: {refusal.held} of {refusal.most}.", f"Move one on first, or {whom}"

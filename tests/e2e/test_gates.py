@@ -183,6 +183,7 @@ def test_open_tasks_of_a_won_deal_are_completed_on_request(scene: Scene, page: P
     scene.open(page)
     assert pages.drag_card(page, "Bee", "Closed Won").status == 200
     expect(page.get_by_text("1 task is still open.")).to_be_visible()
+    assert not faults(page, "won with an open task")
     page.get_by_role("button", name="Complete it").click()
     expect(page.get_by_text("1 task is still open.")).to_be_hidden()
     expect(card(page, "Bee").get_by_role("link", name="Bee", exact=True)).to_be_focused()

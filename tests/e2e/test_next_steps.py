@@ -138,6 +138,7 @@ def test_ones_tasks_are_ticked_off_on_a_page_of_their_own(scene: Scene, page: Pa
     expect(task).to_have_count(0)
     expect(pages.announcement(page)).to_contain_text("Done: Write to")
     expect(page.get_by_role("button", name="Open again")).to_be_focused()
+    assert not faults(page, "ticked")
     page.keyboard.press("Enter")
     expect(task).to_have_count(1)
     page.get_by_role("link", name="Everybody").click()

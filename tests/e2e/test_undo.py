@@ -116,6 +116,9 @@ def test_somebody_elses_change_since_refuses_the_undo_and_shows_the_truth(
     expect(refusal).to_contain_text(re.compile("Cannot undo: .+ moved the deal “Bee hive” to Negotiation"))
     assert cards_in(page, "Negotiation") == ["Bee hive"]
     scene.expect_truth(page)
+    expect(page.get_by_text("Moved to Qualified.")).to_have_count(0)
+    expect(pages.announcement(page)).to_be_empty()
+    expect(pages.card(page, "Bee hive").get_by_role("link", name="Bee hive", exact=True)).to_be_focused()
     refusal.get_by_role("link", name="See what changed").click()
     expect(pages.timeline(page).first).to_contain_text("Deal moved: Qualified → Negotiation")
 

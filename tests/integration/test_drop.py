@@ -133,6 +133,11 @@ def test_a_deal_that_somebody_else_moved_is_a_conflict_that_names_them(
     )
     assert "Your move was not made" in answer.text
     assert {str(stages[name].id) for name in ("Lead", "Proposal", "Closed Won")} <= set(columns_in(answer))
+    assert "The board now shows where it really is." in answer.text
+    page = drop(client, deal, stages["Proposal"], headers={}, from_stage_id=stages["Lead"].id, seen_version=1)
+    assert page.status_code == 409
+    assert "Your move was not made." in page.text
+    assert "The board now shows" not in page.text
     assert counts() == before
 
 
