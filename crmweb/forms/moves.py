@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any, Self
 from uuid import UUID
 
-from wtforms import Field, Form, IntegerField, StringField
+from wtforms import Field, Form, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from crmweb.errors import CRMError, FieldError, MissingFieldsError
-from crmweb.forms.fields import Day, Number, Text
+from crmweb.forms.fields import Day, Number, Text, Whole
 from crmweb.models.deal import Asked, Place, Seen
 from crmweb.models.moving import LONGEST_KEY
 from crmweb.models.stage import CUSTOM, REQUIRABLE
@@ -55,13 +55,13 @@ class MoveForm(Form):
 
     stage_id = IdField(validators=[InputRequired("Choose the stage to move to.")])
     from_stage_id = IdField()
-    seen_version = IntegerField(
-        validators=[Optional(), NumberRange(0, 2**62, "The version is a number from 0 on.")]
+    seen_version = Whole(
+        "Version", validators=[Optional(), NumberRange(0, 2**62, "The version is a number from 0 on.")]
     )
     before_id = IdField()
     after_id = IdField()
-    position = IntegerField(
-        validators=[Optional(), NumberRange(1, 10**12, "The position is 1 for the top, 2, 3, …")]
+    position = Whole(
+        "Position", validators=[Optional(), NumberRange(1, 10**12, "The position is 1 for the top, 2, 3, …")]
     )
     note = StringField(validators=[Length(max=10_000, message="A note has at most 10,000 characters.")])
     lost_reason = ReasonField(
