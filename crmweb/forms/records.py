@@ -26,6 +26,7 @@ from crmweb.errors import (
 from crmweb.forms.fields import as_lines, plain
 from crmweb.models.base import Record
 from crmweb.models.user import Author
+from crmweb.queries import runs
 
 WAS, KEEP, ASKED = "was-", "keep_", "asked"
 
@@ -45,7 +46,7 @@ class RecordForm(Form):
     def __init__(self, formdata: Any = None, *, locale: str = "en", **values: Any) -> None:
         super().__init__(formdata, data=values, meta={"locale": locale})
         self.result: Any = None
-        self.failures: list[str] = []
+        self.failures: list[runs.Failure] = []
         columns = inspect(self.model).columns
         for name, field in self._fields.items():
             kind = columns[name].type if name in columns else None
@@ -85,7 +86,7 @@ class RecordForm(Form):
     def save(self, work: Callable[[Session], Any], by: Author) -> bool:
         """Validate, then commit `work`. False when refused, and why is in `errors`.
 
-        `result` keeps what `work` answers, `failures` a sentence for each rule that failed although the rest stands.
+        `result` keeps what `work` answers, `failures` the rules that failed although the rest stands.
 
         Raises NotFoundError and PermissionDeniedError, which no other entry in the form could mend.
         """
@@ -109,7 +110,7 @@ class RecordForm(Form):
         except WorkflowExecutionError as refused:
             self.form_errors.append(f"Not saved: “{refused.rule_name}” stopped it. {refused.cause}")
         else:
-            self.failures = [run["error"] for run in written[0].runs if run["outcome"] == "failed"]
+            self.failures = runs.failures(written[0].runs)
             return True
         return False
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from wtforms import Field, FieldList, Form, FormField, SelectField, SelectMultipleField
+from wtforms.widgets import TextArea
 
 from crmweb.errors import FieldError
-from crmweb.forms.fields import Paragraphs, Text, as_lines
+from crmweb.forms.fields import Text, as_lines
 from crmweb.forms.numbers import read_number, write_number
 from crmweb.forms.rule_choices import Offer
 from crmweb.forms.rule_options import ACTIONS, CUSTOM_KEYS, MATCHES, WAYS
@@ -79,6 +80,25 @@ class Value(Field):
             self.data = [kinds.text(read_number(self.one, locale))]
         except ValueError as wrong:
             self.unread = str(wrong)
+
+
+class Template(Text):
+    """A text that may name fields of the record. What is chosen in the list beside it, `…-insert`, ends the text.
+
+    (A script puts it where the cursor is, and leaves the list as it was.)
+    """
+
+    def process(self, formdata: Any, *given: Any, **named: Any) -> None:
+        super().process(formdata, *given, **named)
+        if formdata is not None and (inserted := formdata.get(f"{self.name}-insert")):
+            self.raw_data = [f"{self._value()} {inserted}".lstrip()]
+            self.process_formdata(self.raw_data)
+
+
+class Templates(Template):
+    """The same of several lines."""
+
+    widget = TextArea()
 
 
 class Row(Form):
@@ -164,11 +184,11 @@ class ActionRow(Row):
     field_name = SelectField("Field", validate_choice=False)
     custom = Text("Name of the custom field")
     value = Value("New value")
-    subject = Text("What to do")
-    description = Paragraphs("More about it")
+    subject = Template("What to do")
+    description = Templates("More about it")
     due_in_days = Text("Due in days")
     to = SelectField("Whom", validate_choice=False)
-    message = Text("What to say")
+    message = Template("What to say")
     stage_id = SelectField("Stage", validate_choice=False)
     way = SelectField("How", choices=WAYS, validate_choice=False)
     people = SelectMultipleField("In turn to", validate_choice=False)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, cast, or_
 
 from crmweb.models import RuleRun
 
 Effect = Mapping[str, Any]
+
+
+class Failure(NamedTuple):
+    """A rule that did not run although the change that set it off stands; `words` is a sentence that says why."""
+
+    rule_id: UUID
+    words: str
+
+
+def failures(runs: Iterable[Mapping[str, Any]]) -> list[Failure]:
+    """The rules that failed among a change set's runs, as its ledger has them."""
+    return [Failure(run["rule_id"], run["error"]) for run in runs if run["outcome"] == "failed"]
 
 
 def told(

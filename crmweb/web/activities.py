@@ -19,6 +19,7 @@ from crmweb.forms.records import RecordForm
 from crmweb.models import Activity, Deal, Entity
 from crmweb.queries import activities, people
 from crmweb.queries.activities import ActivityDetail
+from crmweb.queries.runs import Failure
 from crmweb.web import deals as deal_pages
 from crmweb.web import entities as entity_pages
 from crmweb.web.access import Person, access, me
@@ -144,7 +145,11 @@ def _written(
 
 
 def _shown(
-    said: str, deal_id: UUID | None, entity_id: UUID | None, failures: Sequence[str] = (), **forms: RecordForm
+    said: str,
+    deal_id: UUID | None,
+    entity_id: UUID | None,
+    failures: Sequence[Failure] = (),
+    **forms: RecordForm,
 ) -> Answer:
     """The page's parts for htmx, else the page, with the form that was refused."""
     person, status = me(), 422 if forms else 200

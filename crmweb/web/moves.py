@@ -25,7 +25,7 @@ from crmweb.forms.moves import MoveForm
 from crmweb.ledger import Ledger
 from crmweb.models import Deal
 from crmweb.models.deal import Elsewhere, Move
-from crmweb.queries import deals
+from crmweb.queries import deals, runs
 from crmweb.queries.board import Board, Money
 from crmweb.queries.deals import DealDetail
 from crmweb.web import board as board_page
@@ -33,7 +33,7 @@ from crmweb.web import filters, questions
 from crmweb.web.access import Person, access, me
 from crmweb.web.deals import bp, leave_form, move_form
 from crmweb.web.htmx import is_htmx
-from crmweb.web.outcome import with_undo
+from crmweb.web.outcome import flash_failures, with_undo
 
 
 @bp.post("/deals/<uuid:deal_id>/stage")
@@ -66,15 +66,16 @@ def stage(deal_id: UUID) -> Response | tuple[str, int] | str:
     if not is_htmx():
         if told:
             flash(told, "undo")  # type: ignore[arg-type]
+        flash_failures(runs.failures(heard["ledger"].runs), "Moved.")
         if left:
             flash(_open_tasks_link(deal_id, left), "done")
         return redirect(_card_url(seen, heard["deal"]), code=303)
     touched = {move.old_stage_id, move.new_stage_id, heard["deal"].stage_id}
-    shown, runs = board_page.shown(_board(seen, form), person, touched), heard["ledger"].runs
-    said = _said(shown["board"], heard["deal"], person, runs)
+    shown = board_page.shown(_board(seen, form), person, touched)
+    said = _said(shown["board"], heard["deal"], person, heard["ledger"].runs)
     return render_template(
-        "board/_moved.html", message=said, failures=_failures(runs), told=told, moved_id=deal_id, open_tasks=left,
-        **shown,
+        "board/_moved.html", message=said, failures=runs.failures(heard["ledger"].runs), told=told, moved_id=deal_id,
+        open_tasks=left, **shown,
     )  # fmt: skip
 
 
@@ -169,11 +170,6 @@ def _said(board: Board, deal: Deal, person: Person, runs: Any) -> str:
 def _spoken(money: Money, locale: str) -> str:
     """A sum as it is read out: "1,382,000 euros"."""
     return f"{filters.number(money.amount, locale)} {get_currency_name(money.currency, money.amount, locale='en')}"
-
-
-def _failures(runs: Any) -> list[str]:
-    """A sentence for each rule that did not run although the move stands."""
-    return [run["error"] for run in runs if run["outcome"] == "failed"]
 
 
 def _left_open(deal: Deal, move: Move, form: MoveForm, person: Person) -> int:

@@ -24,6 +24,7 @@ from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.deals import bp, home_of
 from crmweb.web.htmx import is_htmx, see_other
+from crmweb.web.outcome import flash_failures
 
 Answer = Response | str | tuple[str, int]
 NOBODY = (None, "Nobody")
@@ -122,8 +123,7 @@ def _saved(deal: DealDetail, form: RecordForm, is_done: bool, person: Person) ->
     """The columns as they are now; after a tick, the question what comes next."""
     said = f"Done: {form.result}." if is_done else "Next step saved."
     if not is_htmx():
-        for failure in form.failures:
-            flash(f"Saved. {failure}", "refusal")
+        flash_failures(form.failures)
         flash(said, "done")
         back = request.form.get("back") or None
         return see_other(url_for(".next_step", deal_id=deal.id, back=back) if is_done else home_of(deal))

@@ -8,14 +8,16 @@ from uuid import UUID
 from flask import request, url_for
 
 from crmweb import trial
-from crmweb.errors import CRMError, NotFoundError
+from crmweb.errors import CRMError, FieldError, NotFoundError
 from crmweb.extensions import db
+from crmweb.forms.rule_rows import Template
 from crmweb.forms.rules import RuleForm
 from crmweb.queries import rules, trials
 from crmweb.queries.sign_in import Person
 from crmweb.web import rule_words
-from crmweb.workflow import explain, naming, why
+from crmweb.workflow import explain, naming, texts, why
 from crmweb.workflow.phrases import Values
+from crmweb.workflow.snapshots import Reader
 
 LONGEST = 200
 ROWS = ("conditions", "groups", "actions")
@@ -38,8 +40,29 @@ def context(
         "chosen": chosen,
         "try_url": url_for("rules.try_stored", rule_id=rule.id) if rule else url_for("rules.try_new"),
         "test_url": url_for("rules.test_stored", rule_id=rule.id) if rule else url_for("rules.test_new"),
+        "reads": _reads(form, kind, chosen),
         **(_tried(form, rule, person, chosen) if is_tried else NOT_YET),
     }
+
+
+def _reads(form: RuleForm, kind: str, chosen: UUID | None) -> dict[str, tuple[str, str]]:
+    """The form's texts that name fields: a text's id → as it reads on the chosen record, or what is wrong with it."""
+    fields = [text for row in form.actions for text in row.form if isinstance(text, Template)]
+    named = [text for text in fields if text.data and texts.PLACEHOLDER.search(text.data)]
+    record = db.session().get(trial.MODELS[kind], chosen) if named and chosen else None
+    if record is None:
+        return {}
+    reader = Reader(db.session(), record, kind)
+    return {text.id: _reading(text.data, kind, reader) for text in named}
+
+
+def _reading(template: str, kind: str, reader: Reader) -> tuple[str, str]:
+    """How a text reads; instead, what is wrong with a field that it names."""
+    try:
+        texts.check_text(kind, "", template)
+    except FieldError as unknown:
+        return "", unknown.message
+    return texts.fill(template, reader), ""
 
 
 def _tried(form: RuleForm, rule: rules.RuleRow | None, person: Person, record: Any) -> dict[str, Any]:

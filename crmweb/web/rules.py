@@ -35,14 +35,17 @@ def index() -> str:
 @bp.post("/rules/<uuid:rule_id>/place")
 @access("managers")
 def place(rule_id: UUID) -> Answer:
-    """Move a rule in the order: `by` -1 up, 1 down."""
+    """Move a rule in the order: `by` -1 up, 1 down; or `above` another rule, last when that is empty."""
     person, rule = me(), rules.load(db.session(), rule_id)
     steps = {"-1": -1, "1": 1}.get(request.form.get("by", ""))
-    if steps is None:
-        raise CRMError("Rules move by one place at a time: by is -1 or 1.")
+    above = request.form.get("above", type=UUID)
+    if steps is None and above is None and request.form.get("above") != "":
+        raise CRMError("Rules move by one place (by is -1 or 1), or above another rule (above is its id).")
 
     def work(session: Session) -> int:
         rights.require(person, "rules")
+        if steps is None:
+            return ordering.put(session, rule_id, above)
         return ordering.shift(session, rule_id, steps)
 
     spot = changes.commit(work, by=person)

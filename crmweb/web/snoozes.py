@@ -21,6 +21,7 @@ from crmweb.web.access import Person, access, me
 from crmweb.web.conflicts import told
 from crmweb.web.deals import bp, home_of
 from crmweb.web.htmx import is_htmx, see_other
+from crmweb.web.outcome import flash_failures
 
 Answer = Response | str | tuple[str, int]
 
@@ -66,8 +67,7 @@ def _saved(deal: DealDetail, form: SnoozeForm | WakeForm, person: Person) -> Ans
     until = deal.snoozed_until
     said = f"Sleeps until {filters.full_day(until, person.locale)}." if until else "Awake again."
     if not is_htmx():
-        for failure in form.failures:
-            flash(f"Saved. {failure}", "refusal")
+        flash_failures(form.failures)
         flash(said, "done")
         return see_other(home_of(deal))
     shown = board_page.shown(deal.pipeline_id, person, {deal.stage_id})

@@ -18,6 +18,7 @@ from crmweb.queries import activities, tasks
 from crmweb.web import paging
 from crmweb.web.access import Person, access, me
 from crmweb.web.htmx import is_htmx, see_other
+from crmweb.web.outcome import flash_failures
 
 bp = Blueprint("tasks", __name__)
 
@@ -54,8 +55,7 @@ def complete(activity_id: UUID) -> Response | str | tuple[str, int]:
             **_context(person),
         )  # fmt: skip
         return answer, 200 if is_saved else form.http_status
-    for failure in form.failures:
-        flash(f"Saved. {failure}", "refusal")
+    flash_failures(form.failures)
     flash(said, "done" if is_saved else "refusal")
     return see_other(url_for(".index", **_asked(person)))
 

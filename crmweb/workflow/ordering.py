@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crmweb import clock
-from crmweb.errors import NotFoundError
+from crmweb.errors import ConflictError, NotFoundError
 from crmweb.models import WorkflowRule
 
 COPY = " (copy)"
@@ -41,22 +41,46 @@ def shift(session: Session, rule_id: UUID, steps: int) -> int:
 
     Raises NotFoundError when the rule is archived or not there.
     """
+    rules = _lined_up(session, rule_id)
+    place = next(at for at, one in enumerate(rules) if one.id == rule_id)
+    rules.insert(max(0, place + steps), rules.pop(place))
+    return _number(rules, rule_id)
+
+
+def put(session: Session, rule_id: UUID, above: UUID | None) -> int:
+    """Move a rule directly above another of its type, last with None; its place from 1.
+
+    Raises NotFoundError when the rule is archived or not there, ConflictError when `above` is none in this list.
+    """
+    rules = _lined_up(session, rule_id)
+    rule = next(one for one in rules if one.id == rule_id)
+    others = [one for one in rules if one is not rule]
+    place = next((at for at, one in enumerate(others) if one.id == above), None if above else len(others))
+    if above == rule_id or place is None:
+        raise ConflictError("The rule below is not in this list any more. Nothing was moved.")
+    others.insert(place, rule)
+    return _number(others, rule_id)
+
+
+def _lined_up(session: Session, rule_id: UUID) -> list[WorkflowRule]:
+    """The rules of this one's type in their order, locked. NotFoundError when it is archived or not there."""
     entity_type = select(WorkflowRule.entity_type).where(WorkflowRule.id == rule_id).scalar_subquery()
     query = select(WorkflowRule).where(
         WorkflowRule.entity_type == entity_type, WorkflowRule.archived_at.is_(None)
     )
     fresh = query.order_by(WorkflowRule.id).with_for_update().execution_options(populate_existing=True)
     rules = sorted(session.scalars(fresh), key=lambda rule: (rule.order, rule.id))
-    rule = next((one for one in rules if one.id == rule_id), None)
-    if rule is None:
+    if all(rule.id != rule_id for rule in rules):
         raise NotFoundError("This rule is archived, or not there any more.")
-    others = [other for other in rules if other is not rule]
-    place = min(max(0, rules.index(rule) + steps), len(others))
-    others.insert(place, rule)
-    for order, one in enumerate(others, 1):
-        if one.order != order:
-            one.order = order
-    return place + 1
+    return rules
+
+
+def _number(rules: list[WorkflowRule], rule_id: UUID) -> int:
+    """Give the rules the order of the list; the place of this one, from 1."""
+    for order, rule in enumerate(rules, 1):
+        if rule.order != order:
+            rule.order = order
+    return 1 + next(at for at, rule in enumerate(rules) if rule.id == rule_id)
 
 
 def switch(rule: WorkflowRule, *, on: bool, counts_past: bool = False) -> None:

@@ -11,20 +11,13 @@ const options = {
   draggable: ".card",
   filter: (event, card, list) => card === list || !mayMove(card) || card.getAttribute("aria-busy") === "true",
   preventOnFilter: false,
-  delay: 220,
-  delayOnTouchOnly: true,
-  touchStartThreshold: 5,
-  emptyInsertThreshold: 24,
-  scrollSensitivity: 48,
+  delay: 220, delayOnTouchOnly: true, touchStartThreshold: 5,
+  emptyInsertThreshold: 24, scrollSensitivity: 48,
   forceFallback: matchMedia("(pointer: coarse)").matches, // a finger scrolls to other lanes at the edges only so
-  fallbackOnBody: true,
-  fallbackClass: "fallback",
-  ghostClass: "ghost",
-  setData: lift,
-  onStart,
+  fallbackOnBody: true, fallbackClass: "fallback", ghostClass: "ghost",
+  setData: lift, onStart, onEnd,
   onMove: ({ to }) => aim(laneOf(to)),
   onChange: () => (placed = performance.now()),
-  onEnd,
 };
 
 function onStart({ item, from }) {
@@ -43,10 +36,7 @@ function onEnd({ item, to, originalEvent: event }) {
   document.removeEventListener("touchmove", pass);
   aim(null);
   const lane = laneAt(spot);
-  if (!lane) {
-    home.list.insertBefore(item, home.next);
-    return say("Move cancelled");
-  }
+  if (!lane) return home.list.insertBefore(item, home.next), say("Move cancelled");
   // After each placement Sortable looks away for 30 ms: a quick hand leaves the card where it only passed.
   if (spot !== laneOf(to) || performance.now() - placed < QUICK) {
     const list = lane.querySelector(".cards");
@@ -80,9 +70,8 @@ function firstBelow(list, y, item) {
 
 function aim(spot) {
   document.body.classList.toggle("over-strip", Boolean(spot?.hash));
-  for (const tab of document.querySelectorAll(".strip a")) {
+  for (const tab of document.querySelectorAll(".strip a"))
     for (const mark of [tab, laneAt(tab)]) mark.classList.toggle("target", laneAt(tab) === laneAt(spot));
-  }
 }
 
 /** The picture that follows the mouse. */

@@ -11,8 +11,7 @@ board().addEventListener("keydown", (event) => {
     event.preventDefault();
     const [across, down] = STEPS[event.key];
     const ahead = getComputedStyle(board()).direction === "rtl" ? -across : across;
-    if (event.shiftKey) shift(card, ahead, down);
-    else walk(card, ahead, down);
+    (event.shiftKey ? shift : walk)(card, ahead, down);
   } else if (event.key === "m" && !event.shiftKey) {
     event.preventDefault();
     if (may(card)) card.querySelector(".mv").click();
@@ -29,9 +28,8 @@ document.addEventListener("keydown", (event) => {
   found.matches("input") ? found.focus() : found.click();
 });
 
-document.addEventListener("change", ({ target }) => {
-  if (target.matches("[data-keys]")) document.cookie = `keys=${target.checked ? "on" : "off"};path=/;max-age=31536000;samesite=lax`;
-});
+const keep = (on) => (document.cookie = `keys=${on ? "on" : "off"};path=/;max-age=31536000;samesite=lax`);
+document.addEventListener("change", ({ target }) => target.matches("[data-keys]") && keep(target.checked));
 
 function walk(card, across, down) {
   const next = down ? neighbour(card, down) : besides(card, across);
@@ -56,9 +54,7 @@ function shift(card, across, down) {
   if (across) {
     const all = lanes();
     const lane = all[all.indexOf(laneOf(card)) + across];
-    if (lane) move({ card, to: lane.dataset.stageId });
-    else say(across > 0 ? "Already in the last stage" : "Already in the first stage");
-    return;
+    return lane ? move({ card, to: lane.dataset.stageId }) : say(`Already in the ${across > 0 ? "last" : "first"} stage`);
   }
   const other = neighbour(card, down);
   if (!other) return say(down > 0 ? "Already at the bottom" : "Already on top");
@@ -67,7 +63,7 @@ function shift(card, across, down) {
 }
 
 function may(card) {
-  if (card.getAttribute("aria-busy") === "true") return false;
-  if (!mayMove(card)) say("Only the owner or a manager can move this deal.");
-  return mayMove(card);
+  const waits = card.getAttribute("aria-busy") === "true";
+  if (waits || !mayMove(card)) say(waits ? "Still saving the last move" : "Only the owner or a manager can move this deal.");
+  return !waits && mayMove(card);
 }

@@ -19,8 +19,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented || !openDeal() || document.querySelector("dialog[open], .dragging, #panel :popover-open")) return;
   // The first Escape leaves a text that is being written, the second closes.
-  if (event.target.matches("#panel :is(input, textarea, select)")) panel.querySelector("#deal-name").focus();
-  else close();
+  event.target.matches("#panel :is(input, textarea, select)") ? panel.querySelector("#deal-name").focus() : close();
 });
 
 async function open(deal, url) {
@@ -63,10 +62,7 @@ function empty() {
   if (deal) cardOf(deal)?.querySelector(".t").focus({ preventScroll: true });
 }
 
-addEventListener("popstate", ({ state }) => {
-  if (state?.deal) load(state.deal);
-  else if (openDeal()) empty();
-});
+addEventListener("popstate", ({ state }) => (state?.deal ? load(state.deal) : openDeal() && empty()));
 
 /** The open deal's card has the ring of selection. */
 function mark() {

@@ -4,19 +4,15 @@ import { board } from "./board.js";
 document.getElementById("filters").addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const address = new URL(location.href);
   const asked = new URL(ctx.request.action, location.href).searchParams;
-  for (const name of ["q", "mine", "rotting", "overdue", "no_step"]) {
-    if (asked.get(name)) address.searchParams.set(name, asked.get(name));
-    else address.searchParams.delete(name);
-  }
+  for (const name of ["q", "mine", "rotting", "overdue", "no_step"])
+    asked.get(name) ? address.searchParams.set(name, asked.get(name)) : address.searchParams.delete(name);
   history.replaceState(history.state, "", address);
 });
 
 const strip = document.getElementById("strip");
 let inSight = null;
 
-function point() {
-  for (const tab of strip.children) tab.ariaCurrent = tab.hash === `#${inSight}` ? "true" : null;
-}
+const point = () => [...strip.children].forEach((tab) => (tab.ariaCurrent = tab.hash === `#${inSight}` ? "true" : null));
 
 const watch = new IntersectionObserver((entries) => {
   const seen = entries.find((entry) => entry.isIntersecting);
@@ -29,9 +25,7 @@ const watch = new IntersectionObserver((entries) => {
 
 strip.addEventListener("click", (event) => {
   const tab = event.target.closest("a");
-  if (!tab) return;
-  event.preventDefault();
-  document.querySelector(tab.hash).scrollIntoView({ inline: "start", block: "nearest" });
+  if (tab) event.preventDefault(), document.querySelector(tab.hash).scrollIntoView({ inline: "start", block: "nearest" });
 });
 
 function observe() {

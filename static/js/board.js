@@ -22,10 +22,7 @@ export const listOf = (stage) => document.getElementById(`cards-${stage}`);
 export const mayMove = (card) => card.querySelector(".mv") !== null;
 export const idle = () => moves.length === 0 && !dragging;
 
-export function setDragging(is) {
-  dragging = is;
-  if (!is) letGo();
-}
+export const setDragging = (is) => (dragging = is) || letGo();
 
 /** The next (or with -1 the previous) card in the same lane; other rows do not count. */
 export function neighbour(card, step = 1) {
@@ -156,10 +153,8 @@ async function tryAgain() {
 const others = ({ deal }) => (notice?.isConnected ? unsaved.filter((one) => one.deal !== deal) : []);
 
 /** What an answer says that is none, with the name under which the server's log has it. */
-function problem({ status, headers }) {
-  const name = [status, headers.get("X-Request-ID")].filter(Boolean).join(", ");
-  return status < 500 ? `refused (${name})` : `the server has a problem (${name})`;
-}
+const problem = ({ status, headers }) =>
+  `${status < 500 ? "refused" : "the server has a problem"} (${[status, headers.get("X-Request-ID")].filter(Boolean).join(", ")})`;
 
 /** Ask for what changed; never while a card is on its way. */
 export async function look() {
@@ -187,9 +182,8 @@ form.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
 document.addEventListener("htmx:after:swap", () => moves.filter((one) => !one.told).forEach(place));
 
 // Other people's changes: the tag says which state this page has; an answer that comes at a bad moment is asked for again.
-live.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
-  if (live.dataset.seen) ctx.request.headers["HX-PTag"] = live.dataset.seen;
-});
+const tag = ({ request }) => live.dataset.seen && (request.headers["HX-PTag"] = live.dataset.seen);
+live.addEventListener("htmx:config:request", ({ detail: { ctx } }) => tag(ctx));
 live.addEventListener("htmx:before:swap", (event) => {
   const { ctx } = event.detail;
   if (!idle()) event.preventDefault();

@@ -424,14 +424,16 @@ def test_a_rule_that_fails_beside_a_saved_change_is_told(
     priyas: Browser, deal: Deal, stages: dict[str, Stage]
 ) -> None:
     elsewhere = {"type": "move_to_stage", "config": {"stage_id": str(make_pipeline("Other")["Lead"].id)}}
-    make_rule("Send it away", trigger_event="update", actions=[elsewhere])
+    rule = make_rule("Send it away", trigger_event="update", actions=[elsewhere])
     answer = form_at(priyas, f"/deals/{deal.id}/edit").send(priyas, name="Bigger fleet")
     assert stored(deal).name == "Bigger fleet"
-    assert "Saved. The rule “Send it away” could not move the deal" in priyas.get(answer.location).text
+    page = priyas.get(answer.location)
     beside = form_at(priyas, f"/deals/{deal.id}/edit").send(
         priyas, name="Fleet", headers={"HX-Request": "true"}
     )
-    assert "Saved. The rule “Send it away” could not move the deal" in beside.text
+    for told in (page, beside):
+        assert "Saved. The rule “Send it away” could not move the deal" in told.text
+        assert f'<a href="/rules/{rule.id}#runs">See the log</a>' in told.text
 
 
 def test_stages_of_other_pipelines_are_refused(priyas: Browser, deal: Deal) -> None:

@@ -278,19 +278,22 @@ def test_a_rule_that_moves_the_deal_on_brings_the_third_column(
     assert "moved to Negotiation" in answer.text
 
 
-def test_a_failing_rule_keeps_the_move_and_says_so(
-    client: Browser, deal: Deal, stages: dict[str, Stage], priya: User
+@pytest.mark.parametrize("headers", [HTMX, {}], ids=["htmx", "plain"])
+def test_a_failing_rule_keeps_the_move_and_says_so_with_the_way_to_its_log(
+    client: Browser, deal: Deal, stages: dict[str, Stage], priya: User, headers: dict[str, str]
 ) -> None:
     elsewhere = make_pipeline("Partners")["Lead"]
-    make_rule(
+    rule = make_rule(
         "Wrong way", trigger_event="update",
         actions=[{"type": "move_to_stage", "config": {"stage_id": str(elsewhere.id)}}],
     )  # fmt: skip
     sign_in(client, priya)
-    answer = drop(client, deal, stages["Proposal"])
-    assert answer.status_code == 200
+    answer = drop(client, deal, stages["Proposal"], headers=headers)
     assert stored(deal).stage_id == stages["Proposal"].id
-    assert "Wrong way" in answer.text
+    page = answer if headers else client.get(answer.location)
+    assert "Moved." in page.text
+    assert "The rule “Wrong way” could not move the deal" in page.text
+    assert f'<a href="/rules/{rule.id}#runs">See the log</a>' in page.text
 
 
 def test_a_rule_that_undoes_the_change_refuses_the_drop_and_keeps_its_failed_run(

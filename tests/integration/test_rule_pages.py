@@ -6,7 +6,7 @@ import html
 import re
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -183,6 +183,31 @@ def test_rules_move_by_buttons_and_stay_at_the_ends(session: Session, mareks: Br
     assert [name for name in order(session) if name != "Of entities"] == ["One", "Three", "Two"]
 
 
+def test_a_rule_is_put_above_another_or_last(session: Session, mareks: Browser) -> None:
+    one, two, three = (rule(name) for name in ("One", "Two", "Three"))
+    for moved, above, now in (
+        (three, one.id, ["Three", "One", "Two"]),
+        (three, two.id, ["One", "Three", "Two"]),
+        (one, "", ["Three", "Two", "One"]),
+        (three, two.id, ["Three", "Two", "One"]),
+    ):
+        mareks.post(f"/rules/{moved.id}/place", data={"above": str(above)})
+        session.rollback()
+        assert order(session) == now
+
+
+def test_a_rule_is_not_put_above_itself_another_types_or_an_archived_one(
+    session: Session, mareks: Browser
+) -> None:
+    one, two = rule("One"), rule("Two")
+    others = rule("Of entities", of="Entity"), rule("Gone", archived_at=clock.now()), one
+    for other in others:
+        answer = mareks.post(f"/rules/{one.id}/place", data={"above": str(other.id)})
+        assert answer.status_code == 409
+    session.rollback()
+    assert (fresh(session, one).order, fresh(session, two).order) == (1, 2)
+
+
 def test_with_htmx_the_list_comes_back_and_the_new_place_is_said(mareks: Browser) -> None:
     rule("One")
     two = rule("Two")
@@ -234,8 +259,14 @@ def test_a_paused_rule_says_why_and_runs_again_when_it_is_switched_on(
 @pytest.mark.parametrize(
     ("part", "data", "words"),
     [
-        ("place", {}, "Rules move by one place at a time"),
-        ("place", {"by": "100"}, "Rules move by one place at a time"),
+        ("place", {}, "Rules move by one place (by is -1 or 1), or above another rule"),
+        ("place", {"by": "100"}, "Rules move by one place"),
+        ("place", {"above": "the first"}, "above is its id"),
+        (
+            "place",
+            {"above": str(UUID(int=7))},
+            "The rule below is not in this list any more. Nothing was moved.",
+        ),
         ("state", {}, "A rule is switched on or off"),
         ("state", {"on": "maybe"}, "A rule is switched on or off"),
     ],
@@ -245,7 +276,7 @@ def test_a_forged_button_changes_nothing(
 ) -> None:
     chase, before = rule("Chase"), Contents()
     answer = mareks.post(f"/rules/{chase.id}/{part}", data=data)
-    assert answer.status_code == 422
+    assert answer.status_code in (409, 422)
     assert words in text(answer)
     before.check(part)
 

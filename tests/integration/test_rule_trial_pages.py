@@ -186,3 +186,42 @@ def test_reps_try_no_rules(app: Flask, priya: User, stages: Stages, act: str) ->
     browser = sign_in(app.test_client(), priya)
     form = read(browser.get("/rules")).forms[0]
     assert Form(f"/rules/{act}", form.fields).send(browser).status_code == 403
+
+
+# Texts that name fields ----------------------------------------------------------------------------------------------
+
+
+def test_a_field_chosen_beside_a_text_ends_it_without_scripts(mareks: Browser, stages: Stages) -> None:
+    make_deal(stages["Lead"], "Fleet")
+    form = filled(mareks, **{"actions-0-subject": "Call about", "actions-0-subject-insert": "{deal.name}"})
+    assert "{entity.name}" in form.offers["actions-0-subject-insert"]
+    assert not [name for name in form.offers["actions-0-subject-insert"] if "version" in name]
+    redrawn = read(send(mareks, form, "/rules/draft", do="redraw")).form("/rules/new")
+    assert redrawn.fields["actions-0-subject"] == "Call about {deal.name}"
+    assert redrawn.fields["actions-0-subject-insert"] == ""
+    assert send(mareks, form, "/rules/new", do="save").status_code == 303
+    assert "Call about ‹name›" in text(mareks.get("/rules").text)
+
+
+@pytest.mark.parametrize("headers", [HTMX, {}], ids=["htmx", "plain"])
+def test_a_text_shows_how_it_reads_on_the_chosen_record(
+    mareks: Browser, stages: Stages, headers: dict[str, str]
+) -> None:
+    make_deal(stages["Lead"], "Last changed")
+    deal = make_deal(stages["Lead"], "Fleet <b>")
+    form = filled(mareks, **{"actions-0-subject": "Call {deal.name} at {deal.amount}, {name}"})
+    answer = send(mareks, form, "/rules/draft", headers, record=deal.id)
+    assert 'id="actions-0-subject-reads">Reads: <b>Call Fleet &lt;b&gt; at 50,000, {name}</b>' in answer.text
+    assert "Reads:" not in send(mareks, form, "/rules/draft", headers, **{"actions-0-subject": "Call"}).text
+
+
+def test_a_text_reads_as_it_is_when_there_is_no_record(mareks: Browser, stages: Stages) -> None:
+    assert "Reads:" not in send(mareks, filled(mareks), "/rules/draft", HTMX).text
+
+
+def test_a_field_that_is_none_is_told_while_one_types(mareks: Browser, stages: Stages) -> None:
+    make_deal(stages["Lead"])
+    form = filled(mareks, **{"actions-0-subject": "Call {deal.colour} of {deal.name}"})
+    assert "There is no placeholder {deal.colour} here." in text(
+        send(mareks, form, "/rules/draft", HTMX).text
+    )

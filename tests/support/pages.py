@@ -103,6 +103,11 @@ def touch_drag_card(page: Page, deal: str, stage: str) -> Response:
     return answered(page, lambda: _stroke(page, middle(card(page, deal)), end, rest=LONG_PRESS))
 
 
+def touch_drag(page: Page, grip: Locator, above: Locator) -> None:
+    """Drag by a grip that is there for it, with a finger, to the upper edge of another row."""
+    _stroke(page, middle(grip), middle(above, top=True))
+
+
 def swipe(page: Page, deal: str, *, up: int) -> None:
     """Put a finger on a card and push it up at once, as one scrolls."""
     x, y = middle(card(page, deal))

@@ -1,0 +1,140 @@
+"""Rules by hand: their order by dragging, and texts into which fields of the record are put."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+from sqlalchemy import func, select
+
+from crmweb.extensions import db
+from crmweb.models import WorkflowRule
+from tests.e2e.scene import make_scene
+from tests.support import pages
+from tests.support.console import Console
+from tests.support.factories import make_rule
+
+NAMES = ["First", "Second", "Third"]
+
+
+@pytest.fixture
+def named(app: Flask) -> list[str]:
+    """Three rules of activities, in this order, with names of this test's own."""
+    token = make_scene().pipeline_id.hex[-6:]
+    names = [f"{name} {token}" for name in NAMES]
+    last = db.session.scalar(select(func.max(WorkflowRule.order)).where(WorkflowRule.entity_type == "Entity"))
+    for order, name in enumerate(names, (last or 0) + 1):
+        make_rule(name, entity_type="Entity", order=order, is_active=False)
+    return names
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.get_by_role("listitem").filter(has=page.get_by_role("link", name=name))
+
+
+def shown(page: Page, named: list[str]) -> list[str]:
+    links = page.get_by_role("list", name="Rules in their order").get_by_role("link").all_inner_texts()
+    return [name for name in links if name in named]
+
+
+def stored(named: list[str]) -> list[str]:
+    db.session.rollback()
+    query = select(WorkflowRule.name).where(WorkflowRule.name.in_(named)).order_by(WorkflowRule.order)
+    return list(db.session.scalars(query))
+
+
+def drag(page: Page, name: str, above: str) -> None:
+    """Drag a rule by its grip to the upper edge of another, and slow down there before letting go, as hands do."""
+    row(page, name).scroll_into_view_if_needed()
+    x, y = pages.middle(row(page, above), top=True)
+    page.mouse.move(*pages.middle(row(page, name).locator(".grip")))
+    page.mouse.down()
+    page.mouse.move(x, y, steps=8)
+    page.mouse.move(x + 20, y, steps=20)
+    page.mouse.up()
+
+
+def test_a_rule_is_dragged_to_its_place(named: list[str], page: Page) -> None:
+    first, second, third = named
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules?of=Entity")
+    with page.expect_response(re.compile("/place$")):
+        drag(page, third, first)
+    expect(pages.announcement(page)).to_contain_text(re.compile(f"{third} is number \\d+ now"))
+    assert shown(page, named) == stored(named) == [third, first, second]
+    with page.expect_response(re.compile("/place$")):
+        drag(page, first, third)
+    expect(pages.announcement(page)).to_contain_text(first)
+    assert shown(page, named) == stored(named) == [first, third, second]
+
+
+def test_a_rule_whose_drop_gets_no_answer_goes_back(named: list[str], page: Page, console: Console) -> None:
+    first, _, third = named
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules?of=Entity")
+    for part in ("ERR_FAILED", "Failed to fetch"):
+        console.expect(part)
+    page.route("**/place", lambda route: route.abort())
+    drag(page, third, first)
+    expect(page.locator("#say")).to_have_text("Not moved. Try again.")
+    assert shown(page, named) == stored(named) == named
+
+
+def test_a_rule_is_moved_by_a_finger(
+    named: list[str], phone: Page, new_context: Callable[..., BrowserContext]
+) -> None:
+    first, second, third = named
+    pages.sign_in_as(phone, "manager")
+    phone.goto("/rules?of=Entity")
+    row(phone, second).scroll_into_view_if_needed()
+    grip, above = row(phone, second).locator(".grip"), row(phone, first)
+    with phone.expect_response(re.compile("/place$")):
+        pages.touch_drag(phone, grip, above)
+    expect(pages.announcement(phone)).to_contain_text(second)
+    assert stored(named) == [second, first, third]
+
+
+def test_the_keyboard_orders_rules_too(named: list[str], page: Page) -> None:
+    first, second, third = named
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules?of=Entity")
+    up = page.get_by_role("button", name=f"Move {second} up")
+    up.focus()
+    page.keyboard.press("Enter")
+    expect(pages.announcement(page)).to_contain_text(f"{second} is number")
+    assert stored(named) == [second, first, third]
+    expect(up).to_be_focused()
+    expect(up).to_have_css("opacity", "1")
+
+
+def test_a_field_goes_where_the_cursor_is_and_the_text_shows_how_it_reads(
+    named: list[str], page: Page
+) -> None:
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules/new")
+    form = page.get_by_role("form", name="Rule")
+    text = form.get_by_role("textbox", name="What to do")
+    text.fill("Call  today")
+    for _ in " today":
+        text.press("ArrowLeft")
+    form.get_by_label("Insert a field").first.select_option(label="Name")
+    expect(text).to_have_value("Call {deal.name} today")
+    expect(text).to_be_focused()
+    on = page.get_by_label("Try it on").locator("option:checked").inner_text()
+    expect(form.get_by_text(f"Reads: Call {on} today")).to_be_visible()
+    expect(page.locator("#rule-sentence")).to_contain_text("Call ‹name› today")
+    page.keyboard.type("! ")
+    expect(form.get_by_text(f"Reads: Call {on}! today")).to_be_visible()
+    text.fill("Call")
+    expect(form.get_by_text("Reads:")).to_have_count(0)
+
+
+def test_a_field_ends_a_text_that_nobody_put_the_cursor_in(named: list[str], page: Page) -> None:
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules/new?recipe=big")
+    form = page.get_by_role("form", name="Rule")
+    form.get_by_label("Insert a field").select_option(label="Stage")
+    expect(form.get_by_role("textbox", name="What to say")).to_have_value(re.compile(r"now\{deal\.stage\}$"))
