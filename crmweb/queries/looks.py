@@ -69,14 +69,9 @@ def of_change(session: Session, change_set_id: UUID, records: Collection[UUID]) 
 def _looked(look: RuleLook, line: list[Any], known: Any, run: RuleRun | None) -> Looked:
     rule_id = UUID(line[0])
     name, definition = known.get((rule_id, line[1]), ("A rule that is gone", None))
-    outcome = run.outcome if run else "acted" if line[2] else ""
-    told = (
-        runs.told(name, run.outcome, run.effects, run.error)
-        if run
-        else "had nothing left to do"
-        if line[2]
-        else ""
-    )
+    told = "had nothing left to do" if line[2] else ""
+    if run is not None:
+        told = runs.told(name, run.outcome, run.effects, run.error)
     return Looked(
         rule_id,
         name,
@@ -85,7 +80,7 @@ def _looked(look: RuleLook, line: list[Any], known: Any, run: RuleRun | None) ->
         look.record_type,
         look.round,
         look.at,
-        outcome,
+        run.outcome if run else "",
         told,
         definition is None,
     )

@@ -63,15 +63,28 @@ def test_it_says_who_acted_and_who_did_not_on_which_condition(
 ) -> None:
     rule("Chase", when("amount", "greater_than", 100_000), when("currency", "equals", "USD"))
     rule("Tell", when("currency", "equals", "USD"), when("amount", "greater_than", 10))
-    edit(make_deal(stages["Lead"], amount=5), amount=600)
+    deal = make_deal(stages["Lead"], amount=5)
+    edit(deal, amount=600)
+    assert "Why? 2 rules looked at this, 1 acted" in text(priyas.get(f"/deals/{deal.id}"))
     said = why(priyas, last_look(session))
-    assert "2 rules looked, 1 acted." in said
+    assert "2 rules looked, 1 acted." in why(priyas, last_look(session), {})
     assert said.index("Tell") < said.index("Chase")
     assert "Tell Acted Added a note: Say hello" in said
     assert "Met: The amount is more than US$10 it was US$600" in said
     assert "Chase Did not act" in said
     assert "Not met: The amount is more than US$100,000 it was US$600" in said
     assert "Not looked at: The currency is USD" in said
+
+
+def test_a_rule_that_had_nothing_to_do_did_not_act(
+    session: Session, priyas: Browser, stages: Stages
+) -> None:
+    same = {"type": "update_field", "config": {"field_name": "currency", "value": "USD"}}
+    rule("Dollars", when("amount", "greater_than", 10), actions=[same])
+    deal = make_deal(stages["Lead"], amount=5)
+    edit(deal, amount=600)
+    assert "Why? 1 rule looked at this, none acted" in text(priyas.get(f"/deals/{deal.id}"))
+    assert "Dollars Did not act Had nothing left to do" in why(priyas, last_look(session))
 
 
 def test_it_is_told_as_the_rule_was_then(session: Session, priyas: Browser, stages: Stages) -> None:
