@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from crmweb import changes, clock, ledger, workflow
 from crmweb.errors import NotFoundError
 from crmweb.extensions import db
-from crmweb.models import Activity, Deal, RuleOccasion, WorkflowRule
+from crmweb.models import RuleOccasion, WorkflowRule
+from crmweb.models.locking import locked
 from crmweb.models.workflow_rule import EVENTS
 from crmweb.workflow.due import due
 
@@ -53,7 +54,7 @@ def _meet(rule_id: UUID, record_id: UUID, session: Session) -> bool:
     if rule is None or not rule.is_running:
         return False
     try:
-        record = _locked(session, rule.entity_type, record_id)
+        record = locked(session, rule.entity_type, record_id)
     except NotFoundError:
         return False
     found = due(session, rule, 1, record_id)
@@ -69,11 +70,3 @@ def _meet(rule_id: UUID, record_id: UUID, session: Session) -> bool:
     assert now is not None
     workflow.meet(session, now, rule_id, record)
     return True
-
-
-def _locked(session: Session, entity_type: str, record_id: UUID) -> Deal | Activity:
-    if entity_type == "Deal":
-        return Deal.locked(session, record_id)
-    if deal_id := session.scalar(select(Activity.deal_id).where(Activity.id == record_id)):
-        Deal.locked(session, deal_id)
-    return Activity.locked(session, record_id)

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from crmweb import changes, ledger, workflow
 from crmweb.ledger import Ledger
-from crmweb.models import Activity, Deal, Entity, Stage, WorkflowRule
+from crmweb.models import Deal, Stage, WorkflowRule
+from crmweb.models.locking import locked
 from crmweb.models.user import Author
 from crmweb.models.workflow_rule import DEFINITION
 from crmweb.queries import runs
@@ -26,7 +27,6 @@ from crmweb.workflow.parts import in_order
 from crmweb.workflow.triggers import TRIGGERS
 from crmweb.workflow.why import Look
 
-MODELS: dict[str, Any] = {"Deal": Deal, "Entity": Entity, "Activity": Activity}
 Definition = Mapping[str, Any]
 PRESENT = {
     "added": "add", "changed": "change", "emptied": "empty", "notified": "notify", "moved": "move", "gave": "give",
@@ -66,7 +66,7 @@ def dry_run(
         rule = _rule(session, definition, rule_id)
         names = {str(key): name for key, name in session.execute(select(WorkflowRule.id, WorkflowRule.name))}
         found.update(rule=rule.id, names=names, assumed=[])
-        record = _locked(session, rule.entity_type, record_id)
+        record = locked(session, rule.entity_type, record_id)
         if happening is None:
             found["assumed"] = _let_happen(session, rule, record, by)
         else:
@@ -89,14 +89,6 @@ def _rule(session: Session, definition: Definition, rule_id: UUID | None) -> Wor
     rule.is_active, rule.paused_at, rule.archived_at = True, None, None
     session.flush()
     return rule
-
-
-def _locked(session: Session, entity_type: str, record_id: UUID) -> Any:
-    if entity_type == "Activity":
-        deal_id = session.scalar(select(Activity.deal_id).where(Activity.id == record_id))
-        if deal_id:
-            Deal.locked(session, deal_id)
-    return MODELS[entity_type].locked(session, record_id)
 
 
 def _let_happen(session: Session, rule: WorkflowRule, record: Any, by: Author) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from crmweb import clock
 from crmweb.models import Activity, Deal, Entity, User
 from crmweb.models.activity import is_to_do
+from crmweb.queries.next_steps import NextStep
 
 GROUPS = {
     "overdue": "Overdue", "today": "Today", "week": "This week", "later": "Later", "no_day": "No day",
@@ -24,23 +25,12 @@ MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class TaskRow:
-    """An open task on a deal or a contact, named `on`. `due_at` is UTC."""
+class TaskRow(NextStep):
+    """An open task on a deal or a contact, named `on`."""
 
-    id: UUID
-    subject: str
-    due_at: datetime | None
-    author_id: UUID | None
-    assigned_to_id: UUID | None
-    assigned_to_name: str | None
     deal_id: UUID | None
     entity_id: UUID | None
     on: str
-
-    @property
-    def is_audit(self) -> bool:
-        """Never the note of a move: rights ask."""
-        return False
 
 
 @dataclass(slots=True)

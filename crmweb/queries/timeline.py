@@ -8,18 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    Select,
-    String,
-    Uuid,
-    func,
-    literal,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import JSON, ColumnElement, Select, String, Uuid, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from crmweb import config

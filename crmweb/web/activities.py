@@ -17,6 +17,7 @@ from crmweb.forms.activities import ActivityForm, NoteForm, TaskForm, day_due, f
 from crmweb.forms.fields import offer
 from crmweb.forms.records import RecordForm
 from crmweb.models import Activity, Deal, Entity
+from crmweb.models.locking import locked
 from crmweb.queries import activities, people
 from crmweb.queries.activities import ActivityDetail
 from crmweb.queries.runs import Failure
@@ -119,7 +120,7 @@ def complete(activity_id: UUID) -> Answer:
     is_done = request.form.get("done", "1") == "1"
 
     def work(session: Session) -> None:
-        activity = _locked(session, entry)
+        activity = locked(session, "Activity", entry.id)
         rights.require_finish_task(person, activity)
         finish(activity, is_done)
 
@@ -166,16 +167,10 @@ def _change(
     entry: ActivityDetail, person: Person, change: Callable[[Session, Activity], None], session: Session
 ) -> UUID:
     """Change the locked activity; answers the change set."""
-    activity = _locked(session, entry)
+    activity = locked(session, "Activity", entry.id)
     rights.require_edit_activity(person, activity)
     change(session, activity)
     return changes.begin(session).id
-
-
-def _locked(session: Session, entry: ActivityDetail) -> Activity:
-    if entry.deal_id is not None:
-        Deal.locked(session, entry.deal_id)
-    return Activity.locked(session, entry.id)
 
 
 def _edit_page(form: ActivityForm, entry: ActivityDetail, person: Person) -> str:

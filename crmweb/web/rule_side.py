@@ -12,6 +12,7 @@ from crmweb.errors import CRMError, FieldError, NotFoundError
 from crmweb.extensions import db
 from crmweb.forms.rule_rows import Template
 from crmweb.forms.rules import RuleForm
+from crmweb.models.locking import MODELS
 from crmweb.queries import rules, trials
 from crmweb.queries.sign_in import Person
 from crmweb.web import rule_words
@@ -31,7 +32,7 @@ def context(
     kind = form.entity_type.data or ""
     find = request.values.get("find", "").strip()[:LONGEST]
     chosen = request.values.get("record", type=UUID)
-    found = trials.choices(db.session(), kind, find, chosen) if kind in trial.MODELS else []
+    found = trials.choices(db.session(), kind, find, chosen) if kind in MODELS else []
     chosen = chosen if chosen in dict(found) else found[0][0] if found else None
     return {
         "kind": kind,
@@ -49,7 +50,7 @@ def _reads(form: RuleForm, kind: str, chosen: UUID | None) -> dict[str, tuple[st
     """The form's texts that name fields: a text's id → as it reads on the chosen record, or what is wrong with it."""
     fields = [text for row in form.actions for text in row.form if isinstance(text, Template)]
     named = [text for text in fields if text.data and texts.PLACEHOLDER.search(text.data)]
-    record = db.session().get(trial.MODELS[kind], chosen) if named and chosen else None
+    record = db.session().get(MODELS[kind], chosen) if named and chosen else None
     if record is None:
         return {}
     reader = Reader(db.session(), record, kind)

@@ -13,7 +13,7 @@ from crmweb import rights
 from crmweb.extensions import db
 from crmweb.forms.activities import finish
 from crmweb.forms.next_steps import DoneForm
-from crmweb.models import Activity, Deal
+from crmweb.models.locking import locked
 from crmweb.queries import activities, tasks
 from crmweb.web import paging
 from crmweb.web.access import Person, access, me
@@ -39,9 +39,7 @@ def complete(activity_id: UUID) -> Response | str | tuple[str, int]:
     is_done, form = request.form.get("done", "1") == "1", DoneForm(request.form)
 
     def work(session: Session) -> None:
-        if entry.deal_id is not None:
-            Deal.locked(session, entry.deal_id)
-        task = Activity.locked(session, activity_id)
+        task = locked(session, "Activity", activity_id)
         rights.require_finish_task(person, task)
         finish(task, is_done)
 

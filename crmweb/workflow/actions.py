@@ -18,6 +18,7 @@ from crmweb.errors import FieldError
 from crmweb.models import Activity, Deal, Entity, Stage
 from crmweb.models.base import text
 from crmweb.models.custom import custom_fields
+from crmweb.models.locking import MODELS
 from crmweb.models.types import as_id
 from crmweb.workflow import assigning, catalog, kinds, notifying
 from crmweb.workflow.doing import ACTIONS, Config, Doing, Done, action
@@ -82,7 +83,7 @@ class UpdateField:
         if entry.kind == kinds.CUSTOM:
             custom_fields({catalog.custom_name(entry): written})
         elif entry.kind not in kinds.REFERENCES:
-            model = Entity if entry.path == "entity" else catalog.MODELS[entity_type]
+            model = Entity if entry.path == "entity" else MODELS[entity_type]
             setattr(model(), entry.column, value)
 
 

@@ -30,6 +30,7 @@ from crmweb.models import (
     WorkflowRule,
 )
 from crmweb.models.activity import AUDIT
+from crmweb.models.locking import MODELS
 from crmweb.models.snapshot import encode
 from crmweb.workflow import catalog, checking
 from crmweb.workflow.conditions import Condition, leaves
@@ -73,7 +74,7 @@ def size(session: Session, rule: WorkflowRule, since: datetime) -> int:
 def page(session: Session, rule: WorkflowRule, since: datetime, after: UUID | None = None) -> Page:
     """What the rule would have done since then to the PAGE records behind `after`. FieldError for a faulty rule."""
     compiled = checking.compile_rule(rule)
-    model = catalog.MODELS[rule.entity_type]
+    model = MODELS[rule.entity_type]
     query = _candidates(rule, since).order_by(model.id).limit(PAGE)
     ids = list(session.scalars(query if after is None else query.where(model.id > after)))
     reader = _Reader(session, compiled, since)
@@ -96,7 +97,7 @@ def _is_time(rule: WorkflowRule) -> bool:
 
 def _candidates(rule: WorkflowRule, since: datetime) -> Any:
     """What changed since then; time comes to what did not change, too."""
-    model = catalog.MODELS[rule.entity_type]
+    model = MODELS[rule.entity_type]
     query = select(model.id) if _is_time(rule) else select(model.id).where(model.updated_at >= since)
     return query.where(Activity.kind.is_distinct_from(AUDIT)) if model is Activity else query
 
@@ -121,7 +122,7 @@ class _Reader:
         self._name = cache(self._find_name)
 
     def pasts(self, ids: list[UUID]) -> Iterable[Past]:
-        present = self._states(catalog.MODELS[self._rule.entity_type], ids)
+        present = self._states(MODELS[self._rule.entity_type], ids)
         rows, quiet = self._rows(ids)
         homes = self._homes(present, rows)
         for _, model in self._related:

@@ -14,13 +14,12 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from crmweb.errors import FieldError
-from crmweb.models import Activity, Base, Deal, Entity, Pipeline, Stage, User
+from crmweb.models import Base, Entity, Pipeline, Stage, User
 from crmweb.models.activity import TYPES
 from crmweb.models.entity import ENTITY_STATUSES, KINDS
 from crmweb.models.stage import STATUSES
 from crmweb.workflow import kinds
 
-MODELS: dict[str, type[Any]] = {"Deal": Deal, "Entity": Entity, "Activity": Activity}
 TARGETS: dict[str, type[Base]] = {
     kinds.STAGE: Stage,
     kinds.PERSON: User,

@@ -76,9 +76,7 @@ def test_it_says_who_acted_and_who_did_not_on_which_condition(
     assert "Not looked at: The currency is USD" in said
 
 
-def test_a_rule_that_had_nothing_to_do_did_not_act(
-    session: Session, priyas: Browser, stages: Stages
-) -> None:
+def test_a_rule_that_had_nothing_to_do_did_not_act(session: Session, priyas: Browser, stages: Stages) -> None:
     same = {"type": "update_field", "config": {"field_name": "currency", "value": "USD"}}
     rule("Dollars", when("amount", "greater_than", 10), actions=[same])
     deal = make_deal(stages["Lead"], amount=5)
