@@ -24,6 +24,7 @@ from crmweb.forms.rule_options import (
 )
 from crmweb.queries import people, pipelines
 from crmweb.workflow import catalog, kinds, triggers
+from crmweb.workflow.explain import currency_of
 from crmweb.workflow.naming import Names, field_of
 from crmweb.workflow.operators import OPERATORS
 
@@ -37,10 +38,14 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 @dataclass(frozen=True)
 class Offer:
-    """How a value is asked for. `shape`: nothing, text, number, day, choice (one of `entries`), choices (several)."""
+    """How a value is asked for. `shape`: nothing, text, number, day, choice (one of `entries`), choices (several).
+
+    `unit` is the word behind a number.
+    """
 
     shape: str
     entries: list[SelectChoice] = field(default_factory=list)
+    unit: str = ""
 
     @property
     def groups(self) -> list[tuple[str, list[SelectChoice]]]:
@@ -109,6 +114,8 @@ class Offering:
             row.value.offer = Offer("text")
         else:
             row.value.offer = self._value(entry, row.value, several=takes == "several", may_be_empty=False)
+            if entry.kind == kinds.MONEY and row.value.offer.shape == "number":
+                row.value.offer = Offer("number", unit=currency_of(definition) or "in any currency")
 
     def _action(self, row: ActionRow, definition: dict[str, Any]) -> None:
         if row.kind.data == "update_field":

@@ -13,7 +13,7 @@ from crmweb.workflow import catalog, kinds
 from crmweb.workflow.conditions import ANY
 from crmweb.workflow.naming import Definition, Names, field_of
 from crmweb.workflow.operators import OPERATORS, Operator
-from crmweb.workflow.parts import in_order, is_group
+from crmweb.workflow.parts import is_group
 from crmweb.workflow.phrases import LONGEST, MISSING, Part, Values, Write, between, of_actions
 from crmweb.workflow.triggers import BEFORE, DATES
 
@@ -189,10 +189,12 @@ def compared(
 
 
 def currency_of(definition: Definition) -> str:
-    """The one currency that the conditions ask for. Without it an amount is compared in whatever currency it has."""
+    """The one currency that all records have to have. Without it an amount is compared in whatever currency it has."""
+    if definition.get("match") == "any":
+        return ""
     asked = {
         str(condition.get("value")).strip().upper()
-        for condition in in_order(definition.get("conditions"))
+        for condition in definition.get("conditions") or ()
         if condition.get("field") == "currency" and condition.get("operator") in ("equals", "changed_to")
     }
     return asked.pop() if len(asked) == 1 else ""

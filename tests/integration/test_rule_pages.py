@@ -810,3 +810,23 @@ def test_another_type_of_record_leaves_out_what_cannot_set_it_off(mareks: Browse
     form = drawn_again(mareks, form, "", entity_type="Entity")
     assert form.fields["trigger_event"] == "create"
     assert form.offers["trigger_event"] == ["create", "update", "delete"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "unit"),
+    [
+        ({}, "in any currency"),
+        ({"c1_field": "currency", "c1_operator": "equals", "c1_value": "USD"}, "USD"),
+        (
+            {"c1_field": "currency", "c1_operator": "equals", "c1_value": "USD", "match": "any"},
+            "in any currency",
+        ),
+    ],
+    ids=["alone", "with a currency", "or a currency"],
+)
+def test_an_amount_is_asked_for_with_the_currency_in_which_it_is_compared(
+    mareks: Browser, typed: dict[str, str], unit: str
+) -> None:
+    form = press(mareks, form_at(mareks, "/rules/new"), "add-condition", **FILLED)
+    answer = Form("/rules/draft", form.fields).send(mareks, headers=HTMX, **_names(typed))
+    assert f"<span>{unit}</span>" in answer.text
