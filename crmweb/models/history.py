@@ -124,6 +124,7 @@ class RuleRun(Base):
 
     __table_args__ = (
         Index("ix_rule_runs_rule", "rule_id", "at"),
+        Index("ix_rule_runs_at", "at", "id"),
         one_of("outcome", ("acted", "failed", "cut")),
     )
 

@@ -71,6 +71,8 @@ class RunRow:
     deal_id: UUID | None
     entity_id: UUID | None
     record_name: str | None
+    rule_id: UUID
+    rule_name: str
 
 
 def listed(session: Session, entity_type: str, *, are_archived: bool = False) -> list[RuleRow]:
@@ -147,9 +149,13 @@ def use(
 
 
 def last_runs(
-    session: Session, rule_id: UUID, before: UUID | None = None, outcome: str = ""
+    session: Session,
+    rule_id: UUID | None,
+    before: UUID | None = None,
+    outcome: str = "",
+    most: int = MOST_RUNS,
 ) -> tuple[list[RunRow], UUID | None]:
-    """The newest runs of a rule, and from which one on the older ones begin (None: that was all).
+    """The newest `most` runs of a rule, or of all; and from which one on the older ones begin (None: that was all).
 
     `outcome` (acted, failed, cut): only those.
 
@@ -158,7 +164,8 @@ def last_runs(
     own, of_deal, of_entity = aliased(Activity), aliased(Deal), aliased(Entity)
     query = (
         select(
-            RuleRun.id, RuleRun.at, RuleRun.outcome, RuleRun.effects, RuleRun.error, WorkflowRule.name.label("rule"),
+            RuleRun.id, RuleRun.at, RuleRun.outcome, RuleRun.effects, RuleRun.error, RuleRun.rule_id,
+            WorkflowRule.name.label("rule"),
             func.coalesce(User.name, ChangeSet.by_label).label("after"), of_deal.id.label("deal"),
             of_entity.id.label("entity"), func.coalesce(of_deal.name, of_entity.name).label("record_name"),
             func.coalesce(of_deal.deleted_at, of_entity.deleted_at).label("gone_at"),
@@ -169,17 +176,18 @@ def last_runs(
         .outerjoin(own, own.id == RuleRun.record_id)
         .outerjoin(of_deal, of_deal.id == func.coalesce(own.deal_id, RuleRun.record_id))
         .outerjoin(of_entity, of_entity.id == func.coalesce(own.entity_id, RuleRun.record_id))
-        .where(RuleRun.rule_id == rule_id)
         .order_by(RuleRun.at.desc(), RuleRun.id.desc())
-        .limit(MOST_RUNS + 1)
+        .limit(most + 1)
     )  # fmt: skip
+    if rule_id is not None:
+        query = query.where(RuleRun.rule_id == rule_id)
     if outcome:
         query = query.where(RuleRun.outcome == outcome)
     if before is not None:
         mark = select(RuleRun.at).where(RuleRun.id == before).scalar_subquery()
         query = query.where(or_(RuleRun.at < mark, (RuleRun.at == mark) & (RuleRun.id < before)))
     found = [_run(row) for row in session.execute(query)]
-    return found[:MOST_RUNS], found[MOST_RUNS - 1].id if len(found) > MOST_RUNS else None
+    return found[:most], found[most - 1].id if len(found) > most else None
 
 
 def _rules() -> Any:
@@ -216,4 +224,5 @@ def _run(row: Any) -> RunRow:
     return RunRow(
         row.id, row.at, row.outcome, runs.told(row.rule, row.outcome, row.effects, row.error), row.after,
         row.deal if is_there else None, row.entity if is_there and row.deal is None else None, row.record_name,
+        row.rule_id, row.rule,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from crmweb import changes, config, rights
 from crmweb.errors import ConflictError, CRMError
 from crmweb.extensions import db
 from crmweb.forms.rule_options import TYPES
-from crmweb.queries import rules
+from crmweb.queries import deliveries, rules
 from crmweb.web import rule_words
 from crmweb.web.access import access, me
 from crmweb.web.htmx import is_htmx, see_other
@@ -21,6 +21,8 @@ from crmweb.workflow.recipes import RECIPES
 
 bp = Blueprint("rules", __name__)
 Answer = Response | str | tuple[str, int]
+OUTCOMES = ("acted", "failed", "cut")
+MOST_LOGGED = 50
 TABS = (("Deal", "Deals"), ("Entity", "Companies and people"), ("Activity", "Activities"))
 
 
@@ -94,6 +96,23 @@ def restore(rule_id: UUID) -> Answer:
     changes.commit(lambda session: ordering.restore(session, ordering.locked(session, rule_id)), by=person)
     flash(f"{rule.name} is back, switched off. Check it, then switch it on.")
     return see_other(url_for(".show", rule_id=rule_id))
+
+
+@bp.get("/rules/log")
+@access("everyone")
+def log() -> str:
+    """What all rules did, the newest first; `show` acted, failed or cut: only those."""
+    session, show = db.session(), request.args.get("show", "")
+    show = show if show in OUTCOMES else ""
+    runs, older = rules.last_runs(session, None, request.args.get("before", type=UUID), show, MOST_LOGGED)
+    return render_template(
+        "rules/log.html",
+        runs=runs,
+        mails=deliveries.of_runs(session, [run.id for run in runs]),
+        older=url_for(".log", before=older, show=show or None) if older else "",
+        show=show,
+        may_write=rights.may(me(), "rules"),
+    )
 
 
 @bp.get("/rules/recipes")

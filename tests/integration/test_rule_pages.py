@@ -830,3 +830,45 @@ def test_an_amount_is_asked_for_with_the_currency_in_which_it_is_compared(
     form = press(mareks, form_at(mareks, "/rules/new"), "add-condition", **FILLED)
     answer = Form("/rules/draft", form.fields).send(mareks, headers=HTMX, **_names(typed))
     assert f"<span>{unit}</span>" in answer.text
+
+
+# The log of all rules ------------------------------------------------------------------------------------------------
+
+
+def test_the_log_tells_what_all_rules_did_and_can_be_narrowed(
+    app: Flask, mareks: Browser, priya: User, stages: Stages
+) -> None:
+    away = make_pipeline("Partners")["Lead"]
+    rule("Greet", on="create")
+    rule("Broken", on="create", actions=[{"type": "move_to_stage", "config": {"stage_id": str(away.id)}}])
+    rule("Of contacts", of="Entity", on="create")
+    make_deal(stages["Lead"], "Night couriers")
+    for person in (mareks, sign_in(app.test_client(), priya)):
+        page = person.get("/rules/log")
+        lines = [text(line) for line in re.findall(r"<li>\s*<div>.*?</li>", page.text, re.DOTALL)]
+        told = (
+            "Of contacts · Night couriers Ltd Added a note",
+            "Broken Failed · Night couriers Could not move the deal",
+            "Greet · Night couriers Added a note: Say hello",
+        )
+        assert all(line.startswith(words) for line, words in zip(lines, told, strict=True)), lines
+    failed = text(mareks.get("/rules/log?show=failed"))
+    assert "Could not move the deal" in failed
+    assert "Greet" not in failed
+    assert "None of these yet." in text(mareks.get("/rules/log?show=cut"))
+    assert mareks.get("/rules/log?show=odd&before=odd").text.count("<li>\n  <div>") == 3
+
+
+def test_older_entries_of_the_log_are_a_page_away(
+    mareks: Browser, stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crmweb.web.rules.MOST_LOGGED", 2)
+    rule("Greet", on="create")
+    for number in range(5):
+        make_deal(stages["Lead"], f"Deal {number}")
+    page, seen = mareks.get("/rules/log"), []
+    for _ in range(3):
+        seen += re.findall(r"Deal \d", text(page))
+        older = re.search(r'href="(/rules/log\?before=[^"]+)">Older runs', page.text)
+        page = mareks.get(html.unescape(older[1])) if older else page
+    assert seen == ["Deal 4", "Deal 3", "Deal 2", "Deal 1", "Deal 0"]
