@@ -62,7 +62,9 @@ class UpdateField:
             name = catalog.custom_name(entry)
             record.custom_fields = {**(record.custom_fields or {}), name: config.get("value")}
         elif isinstance(value, kinds.Ref):
-            setattr(record, entry.column.removesuffix("_id"), _chosen(doing.session, entry.kind, value.id))
+            chosen = _chosen(doing.session, entry.kind, value.id)
+            setattr(record, entry.column.removesuffix("_id"), chosen)
+            value = kinds.Ref(value.id, chosen.name)
         else:
             setattr(record, entry.column, value)
         shown = (None if kinds.is_missing(each) else kinds.brief(kinds.shown(each)) for each in (old, value))

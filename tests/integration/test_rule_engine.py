@@ -294,6 +294,7 @@ def test_update_field_writes_custom_fields_people_and_filled_texts(
     assert fresh(session, deal).custom_fields == {"seats": 5, "region": "South"}
     assert fresh(session, deal).assigned_to_id == cast.tom.id
     assert fresh(session, deal).entity.note == "Deal Fleet of Tom Reyes"
+    assert session.scalars(select(RuleRun.effects)).one()[1]["new"] == "Tom Reyes"
 
 
 def test_writing_the_same_value_leaves_no_run_and_no_history(session: Session, stages: Stages) -> None:
