@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import smtplib
 import ssl
+from base64 import b64encode
 from contextlib import suppress
 from datetime import timedelta
 from email.errors import MessageError
+from email.header import Header
 from email.message import EmailMessage
+from email.policy import Policy
 from email.utils import format_datetime, parseaddr
 from functools import partial
 from typing import NamedTuple
@@ -105,7 +108,7 @@ def _note(delivery_id: UUID, fault: Fault | None, session: Session) -> None:
 def _send(letter: Letter) -> Fault | None:
     try:
         server = _connected()
-    except OSError as error:  # smtplib's own are OSErrors as well
+    except (OSError, ValueError) as error:  # smtplib's own are OSErrors; a challenge can make no sense
         return Fault(_words(error), is_of_server=True)
     try:
         server.send_message(_message(letter), parseaddr(config.settings.mail_from)[1], [letter.address])
@@ -119,9 +122,27 @@ def _send(letter: Letter) -> Fault | None:
     return None
 
 
+class Subject(str):
+    """A subject that arrives sign by sign as it was written.
+
+    The e-mail package reads a plain one first, and turns an encoded word in it (`=?utf-8?q?…?=`) into what that stands
+    for, even into line breaks: whoever names a deal could write headers.
+    """
+
+    __slots__ = ()
+    name = "Subject"
+
+    def fold(self, *, policy: Policy) -> str:
+        """The header as it is sent; the e-mail package asks for it."""
+        written = Header(self, "utf-8", header_name=self.name).encode(linesep=policy.linesep)
+        return f"{self.name}: {written}{policy.linesep}"
+
+
 def _message(letter: Letter) -> EmailMessage:
     sender, message = config.settings.mail_from, EmailMessage()
-    message["From"], message["To"], message["Subject"] = sender, letter.address, letter.subject
+    if "=?" in letter.address or parseaddr(letter.address)[1] != letter.address:
+        raise ValueError(f"“{letter.address}” is not one address")
+    message["From"], message["To"], message["Subject"] = sender, letter.address, Subject(letter.subject)
     message["Date"] = format_datetime(clock.now())
     message["Message-ID"] = f"<{letter.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # no out-of-office answers
@@ -137,10 +158,10 @@ def _connected() -> smtplib.SMTP:
     else:
         server = smtplib.SMTP(host, url.port or 587, timeout=TIMEOUT)
     try:
-        if url.query == "tls=1":
+        if url.scheme == "smtp" and url.query == "tls=1":
             server.starttls(context=tls)
         if url.username:
-            server.login(unquote(url.username), unquote(url.password or ""))
+            server.login(*_login())
     except BaseException:
         server.close()
         raise
@@ -156,14 +177,38 @@ def _is_final(error: OSError) -> bool:
     return isinstance(error, smtplib.SMTPNotSupportedError)
 
 
-def _words(error: OSError) -> str:
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return " ".join(_answer(*answer) for answer in error.recipients.values())
-    if isinstance(error, smtplib.SMTPResponseException):
-        return _answer(error.smtp_code, error.smtp_error)
-    return error.strerror or str(error) or type(error).__name__
+def _login() -> tuple[str, str]:
+    url = urlsplit(config.settings.smtp_url)
+    return unquote(url.username or ""), unquote(url.password or "")
+
+
+def _words(error: OSError | ValueError) -> str:
+    words = str(error) or type(error).__name__
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            words = " ".join(_answer(*answer) for answer in error.recipients.values())
+        case smtplib.SMTPAuthenticationError():
+            words = f"The login was refused: {_without_login(_answer(error.smtp_code, error.smtp_error))}"
+        case smtplib.SMTPResponseException():
+            words = _answer(error.smtp_code, error.smtp_error)
+        case ssl.SSLCertVerificationError():
+            words = f"The mail server’s certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError():
+            words = f"No TLS with the mail server at this port ({error.reason})"
+        case OSError(strerror=str(words)):
+            pass
+    return words
 
 
 def _answer(code: int, said: bytes | str) -> str:
     words = said.decode(errors="replace") if isinstance(said, bytes) else said
     return f"{code} {' '.join(words.replace(chr(0), '').split())}"
+
+
+def _without_login(words: str) -> str:
+    """The server's words, but for the password, as which it may repeat what it was told."""
+    user, password = _login()
+    told = (b64encode(secret.encode()).decode() for secret in (f"\0{user}\0{password}", password))
+    for secret in (*told, password):
+        words = words.replace(secret, "…")
+    return words
