@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 NEW_KEY = "Make one: python -c 'import secrets; print(secrets.token_hex(32))'"
+NO_MAIL_SERVER = (
+    "write an address like smtps://user:password@mail.example.com or smtp://mail.example.com:587?tls=1; "
+    "in the user name and the password the signs @ / ? # are written %40 %2F %3F %23."
+)
 
 
 def setting(default: Any, variable: str, meaning: str) -> Any:
@@ -21,7 +25,7 @@ def setting(default: Any, variable: str, meaning: str) -> Any:
     return field(default=default, metadata={"variable": variable, "meaning": meaning})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # passwords stand in it
 class Settings:
     """The process's settings. Construct with keywords, or from the environment by `read`."""
 
@@ -140,13 +144,16 @@ class Settings:
     def _check_mail(self) -> None:
         if not self.smtp_url:
             return
-        server = urlsplit(self.smtp_url)
-        if server.scheme not in ("smtp", "smtps") or not server.hostname:
-            raise ValueError("CRMWEB_SMTP_URL is an address like smtps://user:password@mail.example.com.")
-        if server.username and server.scheme == "smtp" and server.query != "tls=1":
-            raise ValueError("CRMWEB_SMTP_URL: a password needs encryption, smtps:// or ?tls=1 at the end.")
-        if "@" not in parseaddr(self.mail_from)[1]:
+        if fault := _fault_of_mail_server(self.smtp_url):
+            raise ValueError(f"CRMWEB_SMTP_URL: {fault}")
+        if not self.mail_from:
             raise ValueError("CRMWEB_MAIL_FROM is missing: the address that mail comes from.")
+        local, _, domain = (sender := parseaddr(self.mail_from)[1]).rpartition("@")
+        if not (local and domain and sender.isascii() and self.mail_from.isprintable()):
+            raise ValueError(
+                f"CRMWEB_MAIL_FROM: “{self.mail_from}” holds no address, write one like "
+                "Crmweb <crm@example.com>; a name with a comma stands in quotes."
+            )
 
     @property
     def is_production(self) -> bool:
@@ -179,6 +186,26 @@ def _typed(variable: str, text: str, default: Any) -> Any:
             raise ValueError(f"{variable}: {number} is below zero.")
         return number
     return text.strip()
+
+
+def _fault_of_mail_server(url: str) -> str:
+    """What is wrong with a mail server's address, if anything. Quotes nothing of it: a password may stand anywhere."""
+    try:
+        server = urlsplit(url)
+        is_whole = bool((server.hostname or "").encode("idna")) and server.port != 0
+    except ValueError:
+        return NO_MAIL_SERVER
+    is_bare = server.path in ("", "/") and server.query in ("", "tls=1") and not server.fragment
+    if not (is_whole and is_bare and server.scheme in ("smtp", "smtps")):
+        return NO_MAIL_SERVER
+    user, password = unquote(server.username or ""), unquote(server.password or "")
+    if bool(user) != bool(password):
+        return "a user name and its password go together, write both or none."
+    if not (user + password).isascii():
+        return "user name and password can hold only ASCII signs; give the mail account another password."
+    if user and server.scheme == "smtp" and server.query != "tls=1":
+        return "a password needs encryption, smtps:// or ?tls=1 at the end."
+    return ""
 
 
 settings = Settings()
