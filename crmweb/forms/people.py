@@ -53,7 +53,7 @@ class ProfileForm(Form):
     name = StringField("Name", [InputRequired("Name is missing.")])
     timezone = SelectField("Time zone", validate_choice=False)
     locale = SelectField("Numbers and dates", validate_choice=False)
-    gets_mail = BooleanField("What comes into my inbox, also by e-mail")
+    gets_mail = BooleanField("Send me what comes into my inbox by e-mail too")
 
     def offer(self, timezone: str, locale: str) -> None:
         """Fill the lists of choices; what is chosen now is always among them. No mail without a mail server."""

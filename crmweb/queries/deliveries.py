@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from crmweb import clock
 from crmweb.models import Delivery, Notification, User
 
 
@@ -18,8 +19,8 @@ from crmweb.models import Delivery, Notification, User
 class Mail:
     """An e-mail to `name`.
 
-    `state`: held (not tried yet), again, sent, failed or withdrawn; `at`: since or till when (UTC). `tries`: how often
-    it was tried; `error`: what kept the last try from arriving.
+    `state`: held (not tried yet), again, due (its time has come), sent, failed or withdrawn; `at`: since or till when
+    (UTC). `tries`: how often it was tried; `error`: what kept the last try from arriving.
     """
 
     name: str
@@ -53,4 +54,6 @@ def _state(delivery: Delivery) -> tuple[str, datetime]:
     ):
         if at is not None:
             return state, at
+    if delivery.due_at <= clock.now():
+        return "due", delivery.due_at
     return "again" if delivery.attempts else "held", delivery.due_at

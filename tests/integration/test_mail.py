@@ -284,6 +284,8 @@ def test_the_rules_page_tells_how_far_its_e_mails_came(
         return text(browser.get(f"/rules/{telling.id}"))
 
     assert "E-mail to Priya Nair waits until 12:00" in told()
+    with clock.at(noon + timedelta(minutes=1)):
+        assert "E-mail to Priya Nair waits for its turn" in told()
     mailbox.refuses = "451 Come back later"
     after(noon, minutes=1)
     assert "E-mail to Priya Nair is tried again 12:02, 1 try so far: 451 Come back later" in told()
