@@ -202,7 +202,8 @@ def _words(error: OSError | ValueError) -> str:
 
 def _answer(code: int, said: bytes | str) -> str:
     words = said.decode(errors="replace") if isinstance(said, bytes) else said
-    return f"{code} {' '.join(words.replace(chr(0), '').split())}"
+    shown = "".join(sign if sign.isprintable() else " " for sign in words)  # it comes into the log
+    return f"{code} {' '.join(shown.split())}"
 
 
 def _without_login(words: str) -> str:

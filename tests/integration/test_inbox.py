@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crmweb import changes, clock
-from crmweb.models import Deal, Notification, Stage, User, WorkflowRule
+from crmweb.models import Deal, Notification, RuleMute, Stage, User, WorkflowRule
 from crmweb.queries import notifications
 from crmweb.workflow.world import count_failure
 from tests.conftest import NOON
@@ -241,6 +242,27 @@ def test_muting_is_ones_own_and_the_rules_log_tells_of_it(
     log = text(priyas.get(f"/rules/{telling.id}"))
     assert "Notified nobody: “Hers is yours” (muted by Priya Nair)" in log
     assert "Notified Marek Nowak: “His is yours”" in log
+
+
+def test_nobody_mutes_for_somebody_else_whatever_the_request_says(
+    session: Session, priyas: Browser, priya: User, marek: User, telling: WorkflowRule
+) -> None:
+    forged = {"user_id": marek.id, "person_id": marek.id, "at": "muted\r\nX-Evil: 1"}
+    answer = priyas.post(f"/notifications/rules/{telling.id}/muting?user_id={marek.id}", data=forged)
+    assert (answer.status_code, answer.location) == (303, "/notifications#muted%0D%0AX-Evil:%201")
+    assert "X-Evil" not in answer.headers
+    mutes = select(RuleMute.user_id)
+    assert session.scalars(mutes).all() == [priya.id]
+    changes.commit(lambda session: session.add(RuleMute(user_id=marek.id, rule_id=telling.id)))
+    priyas.post(f"/notifications/rules/{telling.id}/hearing", data=forged)
+    session.rollback()
+    assert session.scalars(mutes).all() == [marek.id]
+
+
+def test_a_rule_that_is_not_there_cannot_be_muted(session: Session, priyas: Browser) -> None:
+    for act in ("muting", "hearing"):
+        assert priyas.post(f"/notifications/rules/{uuid4()}/{act}").status_code == 404
+    assert session.scalars(select(RuleMute.user_id)).all() == []
 
 
 def test_that_a_rule_was_paused_is_heard_even_by_an_admin_who_muted_it(

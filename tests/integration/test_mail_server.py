@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from crmweb import changes, config, deliver
+from crmweb.extensions import db
 from crmweb.models import Delivery, Stage, User, WorkflowRule
 from tests.integration.test_mail import after, only
 from tests.support.factories import make_deal, make_rule
@@ -152,6 +153,29 @@ def test_a_refused_login_is_told_to_managers_and_nobody_reads_the_password(
     assert "is given up after try 6" in caplog.text
     for secret in (PASSWORD, alone, both, quote(PASSWORD, safe="")):
         assert secret not in managers + caplog.text
+
+
+def test_what_a_mail_server_says_is_text_on_the_page_and_one_line_in_the_log(
+    app: Flask, noon: datetime, stages: Stages, priya: User, marek: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    with mail_server() as server:
+        server.refuses = "550-<script>alert(1)</script>\r\n550 \x1b[2Jgone\x0b\x85"
+        rule = tell(stages, priya)
+        after(noon, minutes=1)
+    assert only().error == "550 <script>alert(1)</script> [2Jgone"
+    page = sign_in(app.test_client(), marek).get(f"/rules/{rule.id}").text
+    assert "550 &lt;script&gt;alert(1)&lt;/script&gt; [2Jgone" in page
+    assert caplog.messages[-1].endswith("550 <script>alert(1)</script> [2Jgone")
+
+
+@pytest.mark.parametrize("field", ["person_id", "user_id", "id"])
+def test_nobody_stops_the_e_mails_of_somebody_else(app: Flask, priya: User, marek: User, field: str) -> None:
+    use("smtp://mail.example.com")
+    forged = {"name": "Priya", "timezone": "UTC", "locale": "en", field: str(marek.id)}
+    browser = sign_in(app.test_client(), priya)
+    assert browser.post(f"/account?{field}={marek.id}", data=forged).status_code == 303
+    db.session.rollback()
+    assert [db.session.get_one(User, person.id).gets_mail for person in (priya, marek)] == [False, True]
 
 
 # What others write -------------------------------------------------------------------------------------------------
