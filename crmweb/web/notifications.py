@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, render_template, request, url_for
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -69,8 +69,13 @@ def mute(rule_id: UUID) -> Response:
 def hear(rule_id: UUID) -> Response:
     """Hear of a rule again."""
     person_id, rule = me().id, rules.load(db.session(), rule_id)
-    mine = (RuleMute.user_id == person_id, RuleMute.rule_id == rule_id)
-    changes.commit(lambda session: session.execute(delete(RuleMute).where(*mine)), cause="bookkeeping")
+
+    def work(session: Session) -> None:
+        User.locked(session, person_id)
+        if mute := session.get(RuleMute, (person_id, rule_id)):
+            session.delete(mute)
+
+    changes.commit(work, cause="bookkeeping")
     flash(f"You hear of {rule.name} again.")
     return _back(request.form.get("at"))
 

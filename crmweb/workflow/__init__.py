@@ -21,7 +21,8 @@ from crmweb.models.base import choice
 from crmweb.models.snapshot import changed_columns
 from crmweb.models.workflow_rule import DEFINITION, TRIGGERS
 from crmweb.workflow import checking, ordering, rounds
-from crmweb.workflow.compiled import raise_rules_version, rules_of
+from crmweb.workflow.compiled import raise_rules_version, rules_of, version_of
+from crmweb.workflow.telling import changes_who_hears
 from crmweb.workflow.world import WATCHED, Live, count_failure
 
 __all__ = ["evaluate", "keep_failures", "meet", "prepare_rules", "raise_rules_version", "rules_of", "run"]
@@ -67,7 +68,9 @@ def meet(session: Session, ledger: Ledger, rule_id: UUID, record: Any) -> None:
 
 
 def prepare_rules(session: Session, ledger: Ledger) -> None:
-    """Before a flush: check each new or changed rule, give it an order and keep its version."""
+    """Before a flush: check each new or changed rule, give it an order and keep its version; note who hears of them."""
+    if changes_who_hears(session):
+        ledger.are_rules_changed = True
     for rule in [entry for entry in session.new if isinstance(entry, WorkflowRule)]:
         ledger.are_rules_changed = True
         checking.check(session, rule)
@@ -103,6 +106,8 @@ def keep_failures(session: Session, runs: list[dict[str, Any]]) -> None:
 
 
 def _rules(session: Session, ledger: Ledger) -> tuple[rounds.Rule, ...]:
+    if ledger.rules_version is None:
+        ledger.rules_version = version_of(session)
     return rules_of(session, ledger.rules_version, are_changing=ledger.are_rules_changed)
 
 

@@ -28,7 +28,7 @@ def rules_of(
     if are_changing:
         return _load(session)
     if version is None:
-        version = session.scalar(select(AppState.value).where(AppState.key == VERSION)) or ""
+        version = version_of(session)
     if version not in _compiled:
         rules = _load(session)
         if not version:
@@ -39,8 +39,13 @@ def rules_of(
     return _compiled[version]
 
 
+def version_of(session: Session) -> str:
+    """The present `rules_version`, "" while there was none."""
+    return session.scalar(select(AppState.value).where(AppState.key == VERSION)) or ""
+
+
 def raise_rules_version(session: Session) -> None:
-    """Make every process compile the rules anew."""
+    """Make every process compile the rules anew, and read anew whom they may tell."""
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     row = dialect.insert(AppState).values(key=VERSION, value=new_id().hex)
     session.connection().execute(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from crmweb.models.user import Actor
 from crmweb.workflow.snapshots import Reader
+from crmweb.workflow.telling import Person
 
 Config = dict[str, Any]
 Done = tuple[dict[str, Any] | None, list[UUID]]
@@ -17,7 +18,10 @@ Done = tuple[dict[str, Any] | None, list[UUID]]
 
 
 class Doing(NamedTuple):
-    """What an action works with. `run_id` names the rule's run, `rule` is compiled, `by` signs what it makes."""
+    """What an action works with. `run_id` names the rule's run, `rule` is compiled, `by` signs what it makes.
+
+    `people` answers the active people by name.
+    """
 
     session: Session
     record: Any
@@ -26,6 +30,7 @@ class Doing(NamedTuple):
     run_id: UUID
     by: Actor
     reader: Reader
+    people: Callable[[], tuple[Person, ...]]
 
 
 class Action(Protocol):

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crmweb.errors import FieldError
-from crmweb.models import Activity, Deal, Notification, RuleMute, User
+from crmweb.models import Activity, Deal, Notification, User
 from crmweb.models.base import text
 from crmweb.models.types import as_id
 from crmweb.workflow.doing import Config, Doing, Done, action
-from crmweb.workflow.telling import tell
+from crmweb.workflow.telling import Person, tell
 from crmweb.workflow.texts import check_text, fill
 
 GROUPS = ("owner", "managers", "admins")
@@ -42,7 +41,7 @@ class SendNotification:
             return None, []
         written = fill(config.get("message") or "", doing.reader).strip()
         subject = (written or f"{doing.rule.name}: {_title(doing.record)}")[:300]
-        heard = [person for person, is_muted in people if not is_muted]
+        heard = [person for person in people if doing.rule.id not in person.mutes]
         for person in heard:
             line = Notification(
                 user_id=person.id, kind="rule", subject=subject, detail=doing.by.name,
@@ -50,28 +49,23 @@ class SendNotification:
             )  # fmt: skip
             tell(doing.session, person, line)
         done: dict[str, Any] = {"notified": [person.name for person in heard], "subject": subject}
-        if muted := [person.name for person, is_muted in people if is_muted]:
+        if muted := [person.name for person in people if person not in heard]:
             done["muted"] = muted
         return done, []
 
     def would_act(self, doing: Doing, config: Config) -> bool:
         return True
 
-    def _people(self, doing: Doing, to: str | None) -> list[tuple[User, bool]]:
-        """The active people meant, each with whether they have muted the rule."""
-        mutes = select(RuleMute.user_id).where(RuleMute.rule_id == doing.rule.id)
-        active = select(User, User.id.in_(mutes)).where(User.is_active).order_by(User.name, User.id)
+    def _people(self, doing: Doing, to: str | None) -> list[Person]:
+        """The active people meant, whether they have muted the rule or not."""
+        everybody = doing.people()
         if to in ("managers", "admins"):
-            return _rows(doing.session, active.where(User.role == to.removesuffix("s")))
+            return [person for person in everybody if person.role == to.removesuffix("s")]
         wanted = doing.record.assigned_to_id if to in (None, "", "owner") else as_id(to, "to")
-        people = _rows(doing.session, active.where(User.id == wanted)) if wanted else []
-        if not people and not to:
-            return _rows(doing.session, active.where(User.role == "admin"))
-        return people
-
-
-def _rows(session: Session, query: Any) -> list[tuple[User, bool]]:
-    return [(person, bool(is_muted)) for person, is_muted in session.execute(query)]
+        found = [person for person in everybody if person.id == wanted]
+        if not found and not to:
+            return [person for person in everybody if person.role == "admin"]
+        return found
 
 
 def _title(record: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from crmweb.workflow.conditions import Snapshot
 from crmweb.workflow.doing import Doing
 from crmweb.workflow.rounds import Occasion, Rule
 from crmweb.workflow.snapshots import Reader
-from crmweb.workflow.telling import tell
+from crmweb.workflow.telling import people, tell
 
 WATCHED = {Deal: "Deal", Entity: "Entity", Activity: "Activity"}
 
@@ -130,7 +131,8 @@ class Live:
         record, by = self._record(occasion), self._ledger.by
         signed = Actor(rule_label(rule.name, by), by.email)
         reader = Reader(self._session, record, occasion.entity_type)
-        return Doing(self._session, record, occasion.entity_type, rule, run_id, signed, reader)
+        told = partial(people, self._session, self._ledger)
+        return Doing(self._session, record, occasion.entity_type, rule, run_id, signed, reader, told)
 
     def _log(
         self, rule: Rule, occasion: Occasion, number: int, outcome: str, effects: list[Any],

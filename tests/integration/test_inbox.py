@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ from crmweb.models import Deal, Notification, RuleMute, Stage, User, WorkflowRul
 from crmweb.queries import notifications
 from crmweb.workflow.world import count_failure
 from tests.conftest import NOON
-from tests.support.factories import make_deal, make_entity, make_rule, save
+from tests.support.factories import make_deal, make_entity, make_person, make_rule, save
 from tests.support.outside import Browser
 from tests.support.people import sign_in
 from tests.support.words import text
@@ -224,6 +225,29 @@ def test_a_rule_that_was_muted_is_not_heard_any_more_and_can_be_heard_again(
     assert "Rules that you have muted" not in priyas.get("/notifications").text
     make_deal(stages["Lead"], "Third", owner=priya)
     assert news_of(session, priya) == 2
+
+
+def test_rules_tell_those_who_are_there_now_and_in_the_role_that_they_have_now(
+    session: Session, app: Flask, priya: User, marek: User, stages: Stages
+) -> None:
+    """Who there is to be told is kept with the rules; whatever changes it must be heard of at once."""
+    make_rule("Tell", actions=[{"type": "send_notification", "config": {"to": "managers"}}])
+    heard = []
+
+    def happen(work: Callable[[Session], object] | None = None) -> None:
+        changes.commit(work)
+        make_deal(stages["Lead"])
+        heard.append([news_of(session, person) for person in (priya, marek)])
+
+    happen()
+    happen(lambda session: User.locked(session, priya.id).change_role("manager"))
+    happen(lambda session: User.locked(session, marek.id).deactivate())
+    happen(lambda session: User.locked(session, marek.id).reactivate())
+    happen(lambda session: User.locked(session, priya.id).change_role("rep"))
+    newcomer = make_person("Newcomer", role="manager")
+    happen()
+    assert heard == [[0, 1], [1, 2], [2, 2], [3, 3], [3, 4], [3, 5]]
+    assert news_of(session, newcomer) == 1
 
 
 def test_muting_is_ones_own_and_the_rules_log_tells_of_it(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crmweb import changes, seeds
+from crmweb import changes, config, seeds
 from crmweb.extensions import db
 from crmweb.models import Deal, Stage, User
 from crmweb.models.deal import Place, Seen
@@ -76,6 +77,22 @@ def test_a_rule_that_acts_adds_few_statements(stages: Stages, priya: User) -> No
         move(make_deal(stages["Lead"], "Warm"), stages["Proposal"])
         statements = written(make_deal(stages["Lead"], owner=priya), stages["Proposal"], priya)
         assert len(statements.writing) <= idle + number * MOST_FOR_A_RULE, str(statements)
+
+
+def test_a_rule_that_notifies_costs_no_more_when_it_is_mailed_too(stages: Stages, priya: User) -> None:
+    config.use(replace(config.settings, smtp_url="smtp://mail.example.com", mail_from="crm@example.com"))
+    ten_idle_rules()
+    move(make_deal(stages["Lead"], "Warm"), stages["Proposal"])
+    idle = len(written(make_deal(stages["Lead"], owner=priya), stages["Proposal"], priya).writing)
+    for number, to in enumerate(("owner", "managers", "admins"), 1):
+        make_rule(
+            f"Tells {to}", trigger_event="update", order=20 + number,
+            actions=[{"type": "send_notification", "config": {"to": to}}],
+        )  # fmt: skip
+        move(make_deal(stages["Lead"], "Warm", owner=priya), stages["Proposal"])
+        statements = written(make_deal(stages["Lead"], owner=priya), stages["Proposal"], priya)
+        assert len(statements.writing) <= idle + number * MOST_FOR_A_RULE, str(statements)
+        assert sum(sent.startswith("INSERT INTO deliveries") for sent in statements.writing) == number
 
 
 def test_a_move_costs_the_same_among_10000_deals_as_among_100(stages: Stages, priya: User) -> None:
