@@ -29,7 +29,7 @@ WHOLE = "*"
 
 @dataclass
 class Touch:
-    """One record in this change set. `before`: the columns that changed, as they were when it began."""
+    """One record in this change set. `before`: the columns that changed, as they were when it began or was made."""
 
     record: Record
     trigger: str

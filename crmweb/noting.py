@@ -85,7 +85,7 @@ def _note_changed(session: Session, ledger: Ledger, record: Record) -> None:
     else:
         touch = ledger.touch(record, "update")
     for name, (old, new) in changed.items():
-        if touch.trigger != "create":
+        if touch.trigger != "create" or "deleted_at" not in changed:  # else it has just come back, as if made
             touch.before.setdefault(name, old)
         if name != "deleted_at":
             ledger.add(record, name, encode(old), encode(new))

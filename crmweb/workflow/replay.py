@@ -75,14 +75,15 @@ def fired(rule: Rule, place: Place, past: Past, name: Name, limits: Limits = NO_
     for rows in by_change_set(past.rows):
         is_quiet = rows[0].change_set in past.quiet
         spots = [] if is_quiet else list(_spots(rule, place, past, rows, limits))
-        wanted = {index for spot in spots for index in (spot.start, spot.at)}
+        made = next((index for index, row in enumerate(rows, 1) if _makes(row, past.record)), 0)
+        wanted = {made, *(index for spot in spots for index in (spot.start, spot.at))}
         then: dict[int, States] = {}
         for index in range(len(rows), -1, -1):
             if index in wanted:
                 then[index] = states.copy()
             if index:
                 states.undo(rows[index - 1])
-        looks = (_Look(rule, past.record, spot, then, states, name) for spot in spots)
+        looks = (_Look(rule, past.record, spot, then, states, then[made], name) for spot in spots)
         if any(look.acts() for look in looks):
             yield rows[0].change_set
         if any(row.record == past.record for row in rows):
@@ -91,13 +92,17 @@ def fired(rule: Rule, place: Place, past: Past, name: Name, limits: Limits = NO_
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The rule before the record, at a spot of a change set. `then`: the states at its rows, `before`: at its start."""
+    """The rule before the record, at a spot of a change set.
+
+    `then`: the states at its rows, `before`: at its start, `first`: at its start, or when the record had been made.
+    """
 
     rule: Rule
     record: UUID
     spot: Spot
     then: Mapping[int, States]
     before: States
+    first: States
     name: Name
 
     def acts(self) -> bool:
@@ -108,9 +113,10 @@ class _Look:
             self._at(self.before if self.spot.trigger == "delete" else self.then[self.spot.at]),
             self._before(),
         )
-        if any(all(part.holds(here, there) for part in stop.only) for stop in self.spot.stoppers):
+        first = self._at(self.first)
+        if any(all(part.holds(here, first) for part in stop.only) for stop in self.spot.stoppers):
             return False
-        return self.rule.is_for(here, there) and self.rule.judge(here, there, self.spot.trigger).matched
+        return self.rule.is_for(here, first) and self.rule.judge(here, there, self.spot.trigger).matched
 
     def _is_occasion(self) -> bool:
         """Whether the record was different when the round began; made and deleted ones are in any case."""
@@ -124,6 +130,10 @@ class _Look:
 
     def _at(self, states: States) -> Moment:
         return Moment(states, self.record, self.rule.entity_type, self.name)
+
+
+def _makes(row: Row, record: UUID) -> bool:
+    return row.record == record and row.field == WHOLE and row.new is not None
 
 
 def _spots(rule: Rule, place: Place, past: Past, rows: list[Row], limits: Limits) -> Iterator[Spot]:

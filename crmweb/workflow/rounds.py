@@ -41,9 +41,9 @@ class Rule:
         """`fires`, where it makes a difference: a record is made once and deleted once."""
         return self.fires if trigger == "update" and not self.only else "every_time"
 
-    def is_for(self, now: Snapshot, before: Snapshot | None) -> bool:
-        """Whether what happened is an occasion for it at all."""
-        return all(condition.holds(now, before) for condition in self.only)
+    def is_for(self, now: Snapshot, first: Snapshot | None) -> bool:
+        """Whether what happened is an occasion for it at all. `first`: the record at its start, or as it was made."""
+        return all(condition.holds(now, first) for condition in self.only)
 
     def judge(self, now: Snapshot, before: Snapshot | None, trigger: str = "update") -> Verdict:
         """Whether its conditions hold of the record `now`, which was `before` (None: it was not there)."""
@@ -80,6 +80,9 @@ class World(Protocol):
 
     def before(self, occasion: Occasion) -> Snapshot | None:
         """The record as it stood when the change set began; None when it was not there."""
+
+    def first(self, occasion: Occasion) -> Snapshot | None:
+        """The same, but as it was made when it was not there: to be made is no move."""
 
     def would_act(self, rule: Rule, occasion: Occasion, *, sets: bool = False) -> bool:
         """Whether the actions would still make a difference. `sets`: to what is there, not by adding to it."""
@@ -148,10 +151,10 @@ def look(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits
     for rule in rules:
         if (rule.entity_type, rule.trigger) != occasion[1:] or rule.id in progress.paused:
             continue
-        now, before = world.now(occasion), world.before(occasion)
-        if not rule.is_for(now, before):
+        now = world.now(occasion)
+        if rule.only and not rule.is_for(now, world.first(occasion)):
             continue
-        verdict = rule.judge(now, before, occasion.trigger)
+        verdict = rule.judge(now, world.before(occasion), occasion.trigger)
         why = _bound(rule, progress, limits, occasion) if verdict.matched else ""
         looks.append(_line(rule, verdict, why))
         if why:

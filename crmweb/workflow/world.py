@@ -61,6 +61,9 @@ class Live:
     def before(self, occasion: Occasion) -> Snapshot | None:
         if self._ledger.touches[occasion.record].trigger == "create":
             return None
+        return self.first(occasion)
+
+    def first(self, occasion: Occasion) -> Snapshot | None:
         return Reader(self._session, self._record(occasion), occasion.entity_type, self._ledger.before)
 
     def would_act(self, rule: Rule, occasion: Occasion, *, sets: bool = False) -> bool:

@@ -95,6 +95,19 @@ def test_a_move_to_a_stage_sets_off_the_rules_for_it_and_no_other_edit_does(
     assert acted(session) == ["Say hello"]
 
 
+def test_to_be_made_is_no_move_whatever_other_rules_do_to_a_new_deal(
+    session: Session, stages: Stages, priya: User
+) -> None:
+    rule("Share", "create", assign(to=str(priya.id)))
+    rule("Offer", "stage_changed", to=stages["Proposal"].id)
+    make_deal(stages["Proposal"])
+    assert acted(session) == []
+    on = {"type": "move_to_stage", "config": {"stage_id": str(stages["Proposal"].id)}}
+    rule("On", "create", on)
+    make_deal(stages["Lead"])
+    assert acted(session) == ["Deal moved: Lead → Proposal", "Say hello"]
+
+
 @pytest.mark.parametrize(
     ("asked", "notes"),
     [({}, 2), ({"from": "Lead"}, 1), ({"from": "Qualified", "to": "Lead"}, 1), ({"from": "Proposal"}, 0)],

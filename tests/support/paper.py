@@ -56,6 +56,9 @@ class Paper:
     def before(self, occasion: Occasion) -> Snapshot | None:
         return self.before_[occasion.record]
 
+    def first(self, occasion: Occasion) -> Snapshot | None:
+        return self.before_[occasion.record]
+
     def would_act(self, rule: Rule, occasion: Occasion, *, sets: bool = False) -> bool:
         return any(
             not self._is_so(occasion.record, what) if kind == "set" else not sets
