@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, cast, func, select
+from sqlalchemy import ColumnElement, String, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from crmweb import clock
@@ -35,7 +35,7 @@ class Looked:
     rule_name: str
     definition: dict[str, Any]
     line: list[Any]
-    record_type: str
+    record_id: UUID
     round: int
     at: datetime
     outcome: str
@@ -45,6 +45,8 @@ class Looked:
 
 def of_change(session: Session, change_set_id: UUID, records: Collection[UUID]) -> list[Looked]:
     """Who looked at the records in a change set, or at any of it when none is named: those that acted first.
+
+    A rule that looked in several rounds is told once: with what it did, else as it saw the record last.
 
     NotFoundError when there is no such change set.
     """
@@ -63,7 +65,33 @@ def of_change(session: Session, change_set_id: UUID, records: Collection[UUID]) 
         _looked(look, line, known, done.get((UUID(line[0]), look.record_id, look.round)))
         for look, line in looks
     ]
-    return sorted(found, key=lambda one: (ORDER[one.outcome], one.round))
+    told: dict[tuple[UUID, UUID], Looked] = {}
+    for one in sorted(found, key=lambda one: (ORDER[one.outcome], -one.round)):
+        told.setdefault((one.rule_id, one.record_id), one)
+    return sorted(told.values(), key=lambda one: (ORDER[one.outcome], one.round))
+
+
+def counts(entries: Any) -> list[Any]:
+    """SQL: how many rules looked at a timeline's entry, or at its deal, in its change set; `acted` and `failed`.
+
+    Those of the round in which most looked are counted, since later rounds ask the same ones again.
+    """
+    each = func.max(func.json_array_length(RuleLook.looks)).label("looks")
+    most = select(each).where(*_own(RuleLook, entries)).group_by(RuleLook.record_id, RuleLook.trigger)
+    lookers = select(func.sum(most.correlate(entries).subquery().c.looks))
+    return [
+        lookers.label("looked"),
+        *(
+            select(func.count()).where(*_own(RuleRun, entries), RuleRun.outcome == outcome).label(outcome)
+            for outcome in ("acted", "failed")
+        ),
+    ]
+
+
+def _own(log: type[RuleLook | RuleRun], entries: Any) -> tuple[ColumnElement[bool], ...]:
+    return log.change_set_id == entries.c.made_by, or_(
+        entries.c.deal_id.is_(None), log.record_id == entries.c.deal_id, log.record_id == entries.c.id
+    )
 
 
 def _looked(look: RuleLook, line: list[Any], known: Any, run: RuleRun | None) -> Looked:
@@ -77,7 +105,7 @@ def _looked(look: RuleLook, line: list[Any], known: Any, run: RuleRun | None) ->
         name,
         definition or {},
         line,
-        look.record_type,
+        look.record_id,
         look.round,
         look.at,
         run.outcome if run else "",
@@ -115,6 +143,10 @@ class Idle:
 def idle(session: Session, rule_id: UUID, entity_type: str, most: int) -> list[Idle]:
     """The newest looks of a rule that ended without its acting, of the last IDLE_DAYS; at most `most`."""
     own, deal, entity = aliased(Activity), aliased(Deal), aliased(Entity)
+    ran = select(RuleRun.id).where(
+        RuleRun.change_set_id == RuleLook.change_set_id, RuleRun.record_id == RuleLook.record_id,
+        RuleRun.rule_id == rule_id,
+    )  # fmt: skip
     query = (
         select(
             RuleLook.change_set_id, RuleLook.at, RuleLook.looks, deal.id.label("deal"), entity.id.label("entity"),
@@ -129,7 +161,7 @@ def idle(session: Session, rule_id: UUID, entity_type: str, most: int) -> list[I
             entity, (entity.id == func.coalesce(own.entity_id, RuleLook.record_id)) & entity.deleted_at.is_(None)
         )
         .where(RuleLook.record_type == entity_type, RuleLook.at >= clock.now() - timedelta(days=IDLE_DAYS))
-        .where(cast(RuleLook.looks, String).like(f'%["{rule_id}", %'))
+        .where(cast(RuleLook.looks, String).like(f'%["{rule_id}", %'), ~ran.exists())
         .order_by(RuleLook.at.desc())
         .limit(MOST_READ)
     )  # fmt: skip

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session, aliased, joinedload
 from crmweb import config
 from crmweb.errors import FieldError
 from crmweb.ledger import WHOLE
-from crmweb.models import Activity, Change, ChangeSet, Deal, RuleLook, RuleRun, User, WorkflowRule
+from crmweb.models import Activity, Change, ChangeSet, Deal, RuleRun, User, WorkflowRule
 from crmweb.models.activity import AUDIT
 from crmweb.models.types import UtcDateTime
 from crmweb.models.user import SYSTEM
-from crmweb.queries import edits, runs
+from crmweb.queries import edits, looks, runs
 from crmweb.queries.edits import Edit
 
 Records = list[Select[UUID]]
@@ -34,7 +34,7 @@ class TimelineItem:
     `change_set_id` is what its Undo takes back, None on all but the first entry of a change set and when that is
     undone already: then `undone_by` and `undone_at` say so. `again`: an undo (False), or an undo of one (True).
     `looked_id`: the entry's change set, when rules looked at the deal or the entry in it: `looked` of them, of which
-    `acted` did something.
+    `acted` did something and `failed` could not.
     """
 
     id: UUID
@@ -64,6 +64,7 @@ class TimelineItem:
     looked_id: UUID | None = None
     looked: int = 0
     acted: int = 0
+    failed: int = 0
 
     @property
     def is_audit(self) -> bool:
@@ -150,8 +151,7 @@ def _page(entries: Any, most: int) -> Any:
             page, Deal.name.label("deal"), Deal.assigned_to_id.label("deal_owner_id"), head.cause,
             parent.cause.label("parent_cause"), undo.at.label("undone_at"),
             func.coalesce(undoer.name, undo.by_label).label("undone_by"),
-            select(func.sum(func.json_array_length(RuleLook.looks))).where(*_own(RuleLook, page)).label("looked"),
-            select(func.count()).where(*_own(RuleRun, page), RuleRun.outcome == "acted").label("acted"),
+            *looks.counts(page),
         )
         .outerjoin(Deal, Deal.id == page.c.deal_id)
         .outerjoin(head, head.id == page.c.made_by)
@@ -160,13 +160,6 @@ def _page(entries: Any, most: int) -> Any:
         .outerjoin(undoer, undoer.id == undo.by_user_id)
         .order_by(page.c.at.desc(), page.c.id.desc())
     )  # fmt: skip
-
-
-def _own(log: type[RuleLook | RuleRun], page: Any) -> tuple[ColumnElement[bool], ...]:
-    """What the log has of an entry's change set and deal, or of the entry itself."""
-    return log.change_set_id == page.c.made_by, or_(
-        page.c.deal_id.is_(None), log.record_id == page.c.deal_id, log.record_id == page.c.id
-    )
 
 
 def _with_acts(items: list[TimelineItem]) -> list[TimelineItem]:
@@ -234,7 +227,7 @@ def _item(row: Any, told: dict[UUID, list[Edit]]) -> TimelineItem:
         row.completed_at, row.assigned_to_id, row.deal_owner_id, None if is_undone else row.made_by,
         (row.undone_by or "somebody") if is_undone else None, row.undone_at,
         row.parent_cause == "undo" if row.cause == "undo" else None, tuple(told.get(row.id, ())),
-        row.made_by if row.looked else None, row.looked or 0, row.acted,
+        row.made_by if row.looked else None, row.looked or 0, row.acted, row.failed,
     )  # fmt: skip
 
 

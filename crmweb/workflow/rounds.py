@@ -123,6 +123,7 @@ class Progress:
     roots: dict[UUID, UUID] = field(default_factory=dict)
     actions: dict[UUID, int] = field(default_factory=dict)
     paused: set[UUID] = field(default_factory=set)
+    cut: set[tuple[UUID, UUID]] = field(default_factory=set)
 
     def root(self, occasion: Occasion) -> UUID:
         """The record touched by the person from which rules came to this one."""
@@ -158,7 +159,9 @@ def look(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits
         why = _bound(rule, progress, limits, occasion) if verdict.matched else ""
         looks.append(_line(rule, verdict, why))
         if why:
-            if _is_cut(rule, world, progress, occasion):
+            key = (rule.id, occasion.record)
+            if key not in progress.cut and _is_cut(rule, world, progress, occasion):
+                progress.cut.add(key)
                 world.cut(rule, occasion, progress.number, why)
         elif verdict.matched:
             _fire(rule, world, progress, occasion)

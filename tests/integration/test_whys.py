@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crmweb import changes
-from crmweb.models import ChangeSet, Deal, RuleLook, Stage, User, WorkflowRule
+from crmweb.models import ChangeSet, Deal, RuleLook, RuleRun, Stage, User, WorkflowRule
 from crmweb.models.types import new_id
-from tests.support.factories import make_deal, make_rule
+from tests.support.factories import make_deal, make_pipeline, make_rule
 from tests.support.outside import Browser
 from tests.support.people import sign_in
 from tests.support.words import text
@@ -74,6 +74,39 @@ def test_it_says_who_acted_and_who_did_not_on_which_condition(
     assert "Chase Did not act" in said
     assert "Not met: The amount is more than US$100,000 it was US$600" in said
     assert "Not looked at: The currency is USD" in said
+
+
+def test_a_rule_that_looks_in_several_rounds_is_told_once(
+    session: Session, priyas: Browser, stages: Stages
+) -> None:
+    more = {"type": "update_field", "config": {"field_name": "lost_reason", "value": "More"}}
+    away = {"type": "move_to_stage", "config": {"stage_id": str(make_pipeline("Partners")["Lead"].id)}}
+    rule("Chase", when("amount", "greater_than", 100_000))
+    rule("Mark", actions=[more])
+    rule("Broken", when("amount", "greater_than", 10), actions=[away])
+    deal = make_deal(stages["Lead"], amount=5)
+    edit(deal, amount=600)
+    assert "Why? 3 rules looked at this, 1 acted, 1 failed" in text(priyas.get(f"/deals/{deal.id}"))
+    page = why(priyas, last_look(session), {})
+    assert "3 rules looked, 1 acted." in page
+    assert [page.count(f"{name} ") for name in ("Mark Acted", "Broken Failed", "Chase Did not act")] == [
+        1,
+        1,
+        1,
+    ]
+
+
+def test_rules_that_chase_each_other_are_cut_once(session: Session, priyas: Browser, stages: Stages) -> None:
+    for name, value in (("One", "one"), ("Two", "two"), ("Three", "three")):
+        setting = {"type": "update_field", "config": {"field_name": "lost_reason", "value": value}}
+        rule(name, when("lost_reason", "changed"), actions=[setting])
+    deal = make_deal(stages["Lead"])
+    edit(deal, lost_reason="none")
+    cut = select(RuleRun.rule_id).where(RuleRun.outcome == "cut")
+    found = session.scalars(cut).all()
+    assert found
+    assert len(found) == len(set(found))
+    assert "It looked at nothing in vain lately." in text(priyas.get(f"/rules/{found[0]}?show=did_not"))
 
 
 def test_a_rule_that_had_nothing_to_do_did_not_act(session: Session, priyas: Browser, stages: Stages) -> None:
