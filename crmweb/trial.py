@@ -181,17 +181,25 @@ def _trial(noted: Ledger, record_id: UUID, *, rule: UUID, assumed: list[str], na
     look = next((Look.of(line) for line in lines if line[0] == str(rule)), None)
     own = next((run for run in noted.runs if run["rule_id"] == rule and run["record_id"] == record_id), None)
     others = [
-        (
-            names[str(run["rule_id"])],
-            runs.told(names[str(run["rule_id"])], run["outcome"], run["effects"], run["error"]),
-        )
+        (name, _would_do(name, run))
         for run in noted.runs
-        if run is not own
+        if run is not own and (name := names[str(run["rule_id"])])
     ]
     if own is None:
         return Trial(look, assumed=assumed, others=others)
-    effects = [_would(runs.told("", "acted", [effect], None)) for effect in own["effects"]]
-    return Trial(look, own["outcome"], effects, own["error"] or "", assumed, others)
+    return Trial(look, own["outcome"], _would_all(own), own["error"] or "", assumed, others)
+
+
+def _would_do(name: str, run: Mapping[str, Any]) -> str:
+    """What another rule would do then, or why it would not come to it."""
+    if run["outcome"] == "acted":
+        return "would " + " and ".join(_would_all(run))
+    verb = "would fail: it" if run["outcome"] == "failed" else "would be stopped: it"
+    return f"{verb} {runs.told(name, run['outcome'], (), run['error']).removesuffix('.')}"
+
+
+def _would_all(run: Mapping[str, Any]) -> list[str]:
+    return [_would(runs.told("", "acted", [effect], None)) for effect in run["effects"]]
 
 
 def _would(words: str) -> str:

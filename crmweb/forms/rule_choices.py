@@ -95,7 +95,10 @@ class Offering:
             )
 
     def _condition(self, row: ConditionRow, definition: dict[str, Any]) -> None:
-        row.field.choices = [*_first(row.field.data, "Field"), *_fields(definition["entity_type"])]
+        row.field.choices = [
+            *_first(row.field.data, "Field"),
+            *_fields(definition["entity_type"], row.field.data),
+        ]
         written = row.written()
         entry, operator = (
             field_of(definition, written["field"] or None),
@@ -119,7 +122,7 @@ class Offering:
 
     def _action(self, row: ActionRow, definition: dict[str, Any]) -> None:
         if row.kind.data == "update_field":
-            writable = _fields(definition["entity_type"], are_writable=True)
+            writable = _fields(definition["entity_type"], None, are_writable=True)
             row.field_name.choices = [*_first(row.field_name.data, "Field"), *writable]
             entry = field_of(definition, row.written()["config"]["field_name"] or None)
             if entry is not None:
@@ -190,9 +193,13 @@ class Offering:
         ]
 
 
-def _fields(entity_type: str | None, *, are_writable: bool = False) -> Iterator[SelectChoice]:
+def _fields(
+    entity_type: str | None, chosen: str | None, *, are_writable: bool = False
+) -> Iterator[SelectChoice]:
     for entry in catalog.CATALOG.get(entity_type or "", {}).values():
-        if entry.is_writable or not are_writable:
+        if (entry.is_writable or not are_writable) and (
+            entry.key not in catalog.TECHNICAL or entry.key == chosen
+        ):
             yield from entries([(entry.key, entry.label)], GROUPS[entry.path] or None)
     may_have = {"Deal": CUSTOM_KEYS, "Entity": {catalog.CUSTOM: CUSTOM_KEYS[catalog.CUSTOM]}}
     for key, label in may_have.get(entity_type or "", {}).items():

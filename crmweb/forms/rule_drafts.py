@@ -7,11 +7,13 @@ from typing import Any
 from crmweb.forms.rule_options import CUSTOM_KEYS, actions_of, operators_of, triggers_of
 from crmweb.forms.rule_rows import MOST
 from crmweb.forms.rules import RuleForm
+from crmweb.workflow.kinds import is_missing
 from crmweb.workflow.naming import Definition, field_of
 from crmweb.workflow.parts import in_order, is_group
 
 NEW_CONDITION: dict[str, Any] = {"field": "", "operator": "", "value": None}
 NEW_ACTION: dict[str, Any] = {"type": "", "config": {}}
+EMPTY = {"equals": "is_empty", "not_equals": "is_not_empty"}
 PLAIN = ("name", "entity_type", "trigger_event", "match", "fires", "stop_after", "on_failure")
 
 
@@ -33,6 +35,22 @@ def drawn(
         None, locale=locale, conditions=conditions, groups=groups, actions=actions, version=version,
         counts_past=counts_past, **given,
     )  # fmt: skip
+
+
+def opened(definition: Definition, version: int, locale: str) -> RuleForm:
+    """The form of a stored rule. Where it asks for nothing by “is”, the form says “is empty”."""
+    conditions = [
+        {**part, "conditions": list(map(_worded, part["conditions"]))} if is_group(part) else _worded(part)
+        for part in definition.get("conditions") or ()
+    ]
+    return drawn({**definition, "conditions": conditions}, version, locale)
+
+
+def _worded(condition: Definition) -> Definition:
+    operator = EMPTY.get(str(condition.get("operator")))
+    return (
+        {**condition, "operator": operator} if operator and is_missing(condition.get("value")) else condition
+    )
 
 
 def redrawn(form: RuleForm, act: str) -> RuleForm:
@@ -76,10 +94,17 @@ def settle(definition: dict[str, Any]) -> None:
             condition.update(NEW_CONDITION)
         elif entry is not None and condition["operator"] not in dict(operators_of(entry.kind)):
             condition.update(operator=operators_of(entry.kind)[0][0], value=None)
+    if definition["trigger_event"] != "update":  # nothing else happens by a change of a field
+        definition["conditions"] = [part for part in definition["conditions"] if not _waits_in_vain(part)]
     possible = {name for name, _ in actions_of(kind, definition["trigger_event"])}
     for action in definition["actions"]:
         if _kind_of(action) not in possible:
             action.update(NEW_ACTION)
+
+
+def _waits_in_vain(part: Definition) -> bool:
+    """Whether it is a condition about a change that nobody has filled in."""
+    return str(part.get("operator")).startswith("changed_") and is_missing(part.get("value"))
 
 
 def _edit(parts: list[dict[str, Any]], verb: str, new: dict[str, Any], number: str) -> None:

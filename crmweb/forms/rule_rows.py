@@ -156,6 +156,15 @@ class ConditionRow(Row):
     operator = SelectField("Comparison", validate_choice=False)
     value = Value("Value")
 
+    def refuses(self, check: Callable[..., Any], *given: Any) -> bool:
+        """A rule may ask for nothing by “is”; in the form that is a value forgotten."""
+        if self.key() and self.operator.data in checking.MAY_BE_EMPTY and not self.value.one:
+            self._blame(
+                "value", "What is it compared with? To look for nothing, choose “is empty” or “is not empty”."
+            )
+            return True
+        return super().refuses(check, *given)
+
     def written(self) -> dict[str, Any]:
         """The condition as a rule keeps it."""
         operator = OPERATORS.get(self.operator.data or "")

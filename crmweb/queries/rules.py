@@ -45,6 +45,7 @@ class RuleRow:
     why: str
     version: int
     order: int
+    failures: int
 
 
 class Use(NamedTuple):
@@ -211,7 +212,16 @@ def _row(row: Any, place: int) -> RuleRow:
     state = "archived" if row.archived_at else "paused" if row.paused_at else "on" if row.is_active else "off"
     why = (row.why or "").removeprefix(f"The rule “{row.name}” ") if state == "paused" else ""
     return RuleRow(
-        row.id, row.name, row.entity_type, _definition(row), place, state, why, row.version, row.order
+        row.id,
+        row.name,
+        row.entity_type,
+        _definition(row),
+        place,
+        state,
+        why,
+        row.version,
+        row.order,
+        row.failures,
     )
 
 

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from crmweb import rights
 from crmweb.errors import ConflictError
 from crmweb.extensions import db
-from crmweb.forms.rule_drafts import NEW_ACTION, NEW_CONDITION, drawn, redrawn
+from crmweb.forms.rule_drafts import NEW_ACTION, NEW_CONDITION, drawn, opened, redrawn
 from crmweb.forms.rule_options import TYPES
 from crmweb.forms.rules import RuleForm
 from crmweb.models import WorkflowRule
@@ -62,15 +62,23 @@ def show(rule_id: UUID) -> Answer:
     person, rule = me(), rules.load(db.session(), rule_id)
     if request.method == "GET":
         is_mine = rights.may(person, "rules") and rule.state != "archived"
-        return _rule_page(rule, drawn(rule.definition, rule.version, person.locale) if is_mine else None)
+        return _rule_page(rule, opened(rule.definition, rule.version, person.locale) if is_mine else None)
     rights.require(person, "rules", "Only managers and admins change rules.")
     form = RuleForm(request.form, locale=person.locale)
 
     def work(session: Session) -> None:
         rights.require(person, "rules")
         stored = ordering.locked(session, rule_id)
+        if stored.archived_at is not None:
+            raise ConflictError(
+                "This rule was archived in the meantime, and nothing was saved. Bring it back first."
+            )
         if form.version.data != str(stored.version):
-            raise ConflictError("Somebody else changed this rule in the meantime. Nothing was overwritten.")
+            form.version.data = str(stored.version)
+            raise ConflictError(
+                "Somebody else changed this rule in the meantime, and nothing was overwritten. "
+                "Save again to have it as it stands here."
+            )
         for name, value in form.definition().items():
             setattr(stored, name, value)
         if form.counts_past.data:

@@ -9,14 +9,15 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from crmweb import changes, config, rights
-from crmweb.errors import ConflictError, CRMError
+from crmweb.errors import ConflictError, CRMError, FieldError
 from crmweb.extensions import db
 from crmweb.forms.rule_options import TYPES
+from crmweb.models import WorkflowRule
 from crmweb.queries import deliveries, rules
 from crmweb.web import rule_words
 from crmweb.web.access import access, me
 from crmweb.web.htmx import is_htmx, see_other
-from crmweb.workflow import ordering
+from crmweb.workflow import checking, ordering
 from crmweb.workflow.recipes import RECIPES
 
 bp = Blueprint("rules", __name__)
@@ -68,6 +69,8 @@ def state(rule_id: UUID) -> Answer:
         stored = ordering.locked(session, rule_id)
         if stored.archived_at is not None:
             raise ConflictError("This rule is archived. Bring it back first.")
+        if on:
+            _require_fit(session, stored)
         ordering.switch(stored, on=on)
 
     changes.commit(work, by=person)
@@ -76,6 +79,14 @@ def state(rule_id: UUID) -> Answer:
         flash(said)
         return see_other(url_for(".show", rule_id=rule_id))
     return _listed(rule, said)
+
+
+def _require_fit(session: Session, rule: WorkflowRule) -> None:
+    """What a rule names may have gone since it was saved: then switching it on would be a promise in vain."""
+    try:
+        checking.check(session, rule)
+    except FieldError as fault:
+        raise CRMError(f"{rule.name} cannot be switched on: {fault.message} Edit it first.") from fault
 
 
 @bp.post("/rules/<uuid:rule_id>/archiving")

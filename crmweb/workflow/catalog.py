@@ -27,6 +27,8 @@ TARGETS: dict[str, type[Base]] = {
     kinds.PIPELINE: Pipeline,
 }
 CUSTOM = "custom_fields."
+TECHNICAL = frozenset({"version"})
+"""Says something to programs alone; people are not offered it."""
 LONGEST_NAME = 100
 CHOICE_WORDS = {"closed_won": "won", "closed_lost": "lost", "email": "e-mail"}
 
@@ -85,7 +87,9 @@ def _through(path: str, label: str, fields: tuple[Field, ...], *, is_writable: b
         Field(
             f"{path}.{entry.key}", f"{label}: {entry.label.lower()}", entry.kind, entry.column, path,
             is_writable and entry.is_writable, entry.is_required, entry.choices,
-            f"the {label.lower()}’s {entry.words.removeprefix('the ')}",
+            entry.phrase.replace(" it ", f" the {label.lower()} ")
+            if " it " in entry.phrase
+            else f"the {label.lower()}’s {entry.words.removeprefix('the ')}",
         )
         for entry in fields
         if not entry.path

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
+from crmweb.workflow import kinds
 from crmweb.workflow.explain import changes_only
 from crmweb.workflow.naming import Definition, field_of
 from crmweb.workflow.parts import in_order
@@ -16,6 +17,7 @@ EACH_EDIT = (
     "Choose “when it becomes true”, or add a condition that something changed."
 )
 ACTIVITY = "an activity"
+SAME = ("equals", "changed_to", "one_of")
 MOVES = frozenset({"stage", "pipeline", "status", "closed_date", "stage_entered_at", "lost_reason"})
 """What a move to another stage may change."""
 
@@ -30,7 +32,8 @@ def repeats(definition: Definition) -> str:
 def circles(rules: Mapping[UUID, Definition]) -> dict[UUID, set[UUID]]:
     """Rules that set off each other, directly or through others: each with the others in its circle.
 
-    Which values they set is not looked at, so two may be named that never meet. `rules` are the running ones.
+    Two may be named that never meet: of the values, only those are looked at that a rule writes as they stand in it.
+    `rules` are the running ones.
     """
     feeds = {
         one: {other for other in rules if other != one and fed(rules[one], rules[other])} for one in rules
@@ -45,9 +48,16 @@ def fed(one: Definition, other: Definition) -> list[str]:
     """What `one` does that is an occasion for `other`, in words: "the stage", "an activity"; else empty."""
     kind, trigger = str(other.get("entity_type")), other.get("trigger_event")
     if trigger == "create":
-        adds = any(action.get("type") == "create_activity" for action in one.get("actions") or ())
-        return [ACTIVITY] if kind == "Activity" and adds else []
-    written = _writes(one, kind)
+        added = {
+            str((action.get("config") or {}).get("type") or "note")
+            for action in one.get("actions") or ()
+            if action.get("type") == "create_activity"
+        }
+        return [ACTIVITY] if kind == "Activity" and added and _may_meet(other, {"type": added}) else []
+    sets = _writes(one, kind)
+    if not _may_meet(other, {key: {value} for key, value in sets.items() if value is not None}):
+        return []
+    written = set(sets)
     read = {str(condition.get("field")) for condition in in_order(other.get("conditions"))}
     if trigger == "stage_changed":
         met = written & {"stage"}
@@ -61,22 +71,51 @@ def fed(one: Definition, other: Definition) -> list[str]:
     return [entry.words for entry in entries if entry is not None]
 
 
-def _writes(definition: Definition, kind: str) -> set[str]:
-    """The fields of records of `kind` that the rule sets."""
-    own, found = definition.get("entity_type"), set[str]()
+def _writes(definition: Definition, kind: str) -> dict[str, str | None]:
+    """The fields of records of `kind` that the rule sets: to which value, None when that is not the same each time."""
+    own, found = definition.get("entity_type"), dict[str, str | None]()
     for action in definition.get("actions") or ():
-        key = str((action.get("config") or {}).get("field_name"))
+        config = action.get("config") or {}
+        key, value = str(config.get("field_name")), config.get("value")
         if action.get("type") == "move_to_stage" and kind == "Deal":
-            found |= MOVES
+            found |= {**dict.fromkeys(MOVES), "stage": str(config.get("stage_id"))}
         elif action.get("type") == "assign" and kind == own:
-            found.add("assigned_to")
+            found["assigned_to"] = None
         elif action.get("type") == "update_field":
             of_entity = own == "Deal" and key.startswith("entity.")
+            fixed = None if "{" in str(value) or key in found else str(value)
             if of_entity and kind == "Entity":
-                found.add(key.removeprefix("entity."))
+                found[key.removeprefix("entity.")] = fixed
             elif kind == own and not of_entity:
-                found.add(key)
+                found[key] = fixed
     return found
+
+
+def _may_meet(definition: Definition, written: Mapping[str, Collection[str]]) -> bool:
+    """Whether the rule can act on a record in which these fields have one of these values."""
+    to = (definition.get("trigger_config") or {}).get("to")
+    asked = [{"field": "stage", "operator": "equals", "value": to}] if to else []
+    if definition.get("match") != "any":
+        asked += [part for part in definition.get("conditions") or () if part.get("operator") in SAME]
+    values = {key: set(map(_plain, texts)) for key, texts in written.items()}
+    return not any(
+        part["field"] in values and values[part["field"]].isdisjoint(_compared(part)) for part in asked
+    )
+
+
+def _compared(condition: Mapping[str, Any]) -> set[str]:
+    """The values of which the field has to have one."""
+    value = condition.get("value")
+    if condition.get("operator") != "one_of":
+        return {_plain(value)}
+    return set(map(_plain, value if isinstance(value, list | tuple) else str(value).split(",")))
+
+
+def _plain(value: Any) -> str:
+    """A written value as it is compared: 5 and 5.00 are the same, and so are Ann and ann."""
+    text = str(value).strip()
+    number = kinds.plain_number(text)
+    return text.casefold() if number is None else str(number.normalize())
 
 
 def _reached(feeds: Mapping[UUID, set[UUID]], start: UUID) -> set[UUID]:

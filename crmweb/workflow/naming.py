@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, String, case, exists, literal, select, uni
 from sqlalchemy.orm import Session, aliased
 
 from crmweb.errors import FieldError
-from crmweb.models import Pipeline, Stage
+from crmweb.models import Pipeline, Stage, User
 from crmweb.models.types import as_id
 from crmweb.workflow import catalog, kinds
 from crmweb.workflow.parts import in_order
@@ -24,13 +24,15 @@ Names = Mapping[tuple[str, UUID], str]
 def names(session: Session, definitions: Iterable[Definition]) -> dict[tuple[str, UUID], str]:
     """The names of all that the definitions point to, in one statement; none when they point to nothing.
 
-    A stage says its pipeline when another pipeline has one of that name.
+    A stage says its pipeline when another pipeline has one of that name. What takes part no more says so.
     """
     wanted = {reference for definition in definitions for reference in _references(definition)}
     queries = []
     for kind in sorted({kind for kind, _ in wanted}):
         model: Any = catalog.TARGETS[kind]
-        name = _stage_name() if kind == kinds.STAGE else model.name
+        name = (
+            _stage_name() if kind == kinds.STAGE else _person_name() if kind == kinds.PERSON else model.name
+        )
         ids = [key for of, key in wanted if of == kind]
         queries.append(
             select(literal(kind, String).label("kind"), model.id, name.label("name")).where(model.id.in_(ids))
@@ -84,4 +86,11 @@ def _stage_name() -> ColumnElement[str]:
         twin.name_key == Stage.name_key, twin.id != Stage.id, twin.is_archived.is_(False)
     )
     pipeline = select(Pipeline.name).where(Pipeline.id == Stage.pipeline_id).scalar_subquery()
-    return case((is_ambiguous, Stage.name + " in " + pipeline), else_=Stage.name)
+    return case(
+        (Stage.is_archived, Stage.name + " (archived)"), (is_ambiguous, Stage.name + " in " + pipeline),
+        else_=Stage.name,
+    )  # fmt: skip
+
+
+def _person_name() -> ColumnElement[str]:
+    return case((User.is_active, User.name), else_=User.name + " (not active)")

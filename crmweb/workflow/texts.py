@@ -52,7 +52,7 @@ def placeholders(entity_type: str) -> list[tuple[str, str]]:
     return [
         (f"{{{key if '.' in key else f'{entity_type.lower()}.{key}'}}}", entry.label)
         for key, entry in catalog.CATALOG[entity_type].items()
-        if key != "version"  # says something to programs alone
+        if key not in catalog.TECHNICAL
     ]
 
 

@@ -1,7 +1,8 @@
 // The rules put in order by hand, and fields of the record put into the texts that a rule writes.
 let next = null; // what lay below the rule in the hand
 const animation = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150;
-const options = { handle: ".grip", animation, ghostClass: "ghost", onStart: ({ item }) => (next = item.nextElementSibling), onEnd };
+const edge = { forceFallback: matchMedia("(pointer: coarse)").matches, scrollSensitivity: 96 }; // the bars lie over the list's ends
+const options = { ...edge, handle: ".grip", animation, ghostClass: "ghost", onStart: ({ item }) => (next = item.nextElementSibling), onEnd };
 
 /** The answer draws the order as it is; without one the rule goes back to where it lay. */
 async function onEnd({ item, from }) {
@@ -10,9 +11,7 @@ async function onEnd({ item, from }) {
   item.ariaBusy = "true";
   await htmx.ajax("POST", form.action, { source: form, swap: "none", values: { above: below?.dataset.rule ?? "" } });
   if (!item.ariaBusy) return;
-  item.ariaBusy = null;
-  from.insertBefore(item, home);
-  document.getElementById("say").textContent = "Not moved. Try again.";
+  from.insertBefore(item, home).ariaBusy = null, (document.getElementById("say").textContent = "Not moved. Try again.");
 }
 
 const bind = () => document.querySelectorAll("[data-order]").forEach((list) => Sortable.get(list) ?? Sortable.create(list, options));
@@ -24,7 +23,8 @@ document.addEventListener("change", ({ target: picker }) => {
   const text = document.getElementById(picker.dataset.into);
   if (!text) return;
   if (!text.hadCursor) text.selectionStart = text.value.length;
-  text.setRangeText(picker.value, text.selectionStart, text.selectionEnd, "end");
+  const gap = /[\p{L}\d]$/u.test(text.value.slice(0, text.selectionStart)) ? " " : "";
+  text.setRangeText(gap + picker.value, text.selectionStart, text.selectionEnd, "end");
   picker.value = "";
   text.focus();
   text.dispatchEvent(new Event("input", { bubbles: true }));

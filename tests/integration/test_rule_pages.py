@@ -247,7 +247,7 @@ def test_a_paused_rule_says_why_and_runs_again_when_it_is_switched_on(
         move(deal, stages["Qualified"] if fresh(session, deal).stage.name == "Lead" else stages["Lead"])
     row = rows(mareks.get("/rules"))[0]
     assert (
-        "Paused after failures in a row: it could not move the deal: Lead belongs to the pipeline Partners"
+        "Paused after 5 failures in a row: it could not move the deal: Lead belongs to the pipeline Partners"
         in row
     )
     assert "Paused" in text(mareks.get(f"/rules/{broken.id}"))
@@ -581,7 +581,8 @@ def test_no_more_rows_than_a_rule_may_have(mareks: Browser) -> None:
 
 
 def test_what_the_event_forbids_is_not_offered(mareks: Browser, stages: Stages) -> None:
-    form = press(mareks, form_at(mareks, "/rules/new"), "redraw", a0_kind="move_to_stage")
+    proposal = {"c0_value": str(stages["Proposal"].id)}
+    form = press(mareks, form_at(mareks, "/rules/new"), "redraw", a0_kind="move_to_stage", **proposal)
     assert str(stages["Lead"].id) in form.offers["actions-0-stage_id"]
     form = press(mareks, form, "redraw", trigger_event="delete")
     assert form.offers["actions-0-kind"] == ["", "task", "note", "send_notification"]
@@ -655,6 +656,63 @@ def test_the_second_of_two_people_overwrites_nothing(session: Session, mareks: B
     assert "Somebody else changed this rule in the meantime" in text(answer)
     assert "Chase none" in answer.text
     assert fresh(session, chase).name == "Chase all"
+    assert read(answer).form(f"/rules/{chase.id}").send(mareks).status_code == 303
+    assert fresh(session, chase).name == "Chase none"
+
+
+def test_a_rule_that_was_archived_meanwhile_is_not_saved(session: Session, mareks: Browser) -> None:
+    chase = rule("Chase")
+    form = form_at(mareks, f"/rules/{chase.id}")
+    mareks.post(f"/rules/{chase.id}/archiving")
+    answer = form.send(mareks, name="Chase none")
+    assert answer.status_code == 409
+    assert "This rule was archived in the meantime, and nothing was saved." in text(answer)
+    assert fresh(session, chase).name == "Chase"
+
+
+def test_a_forgotten_value_is_asked_for_and_no_other_rule_is_saved(mareks: Browser) -> None:
+    for asked in (
+        {"c0_field": "status", "c0_operator": "equals"}, {"c0_field": "amount", "c0_operator": "not_equals"},
+        {"c0_field": "assigned_to", "c0_operator": "equals"},
+    ):  # fmt: skip
+        answer = new_form(mareks, **{**asked, "c0_value": ""})
+        assert answer.status_code == 422, asked
+        assert "What is it compared with?" in read(answer).errors["conditions-0-value"]
+
+
+def test_a_rule_that_looks_for_nothing_is_shown_in_the_forms_words(session: Session, mareks: Browser) -> None:
+    odd = rule("Odd", ("amount", "equals"), ("name", "not_equals"))
+    form = form_at(mareks, f"/rules/{odd.id}")
+    assert form.fields["conditions-0-operator"] == "is_empty"
+    assert form.send(mareks).status_code == 303
+    assert [part["operator"] for part in fresh(session, odd).conditions] == ["is_empty", "is_not_empty"]
+
+
+def test_a_rule_that_cannot_run_any_more_is_not_switched_on(
+    session: Session, mareks: Browser, stages: Stages
+) -> None:
+    parking = {"type": "move_to_stage", "config": {"stage_id": str(stages["Proposal"].id)}}
+    park = rule("Park", actions=[parking], is_active=False)
+    changes.commit(lambda s: setattr(s.get_one(Stage, stages["Proposal"].id), "is_archived", True))
+    answer = mareks.post(f"/rules/{park.id}/state", data={"on": "1"})
+    assert answer.status_code == 422
+    assert "Park cannot be switched on:" in text(answer)
+    assert not fresh(session, park).is_active
+    assert "move it to Proposal (archived)" in rows(mareks.get("/rules"))[0]
+
+
+def test_enter_saves_nothing(mareks: Browser) -> None:
+    page = mareks.get("/rules/new").text
+    first = re.search(r"<button[^>]*>", page[page.index('<form id="rule-form"') :])
+    assert first
+    assert 'formaction="/rules/draft"' in first[0]
+
+
+def test_a_change_that_nobody_filled_in_goes_when_the_event_is_another(
+    mareks: Browser, stages: Stages
+) -> None:
+    form = press(mareks, form_at(mareks, "/rules/new"), "", trigger_event="stage_changed")
+    assert "conditions-0-field" not in form.fields
 
 
 def test_a_rep_cannot_write(session: Session, priyas: Browser) -> None:

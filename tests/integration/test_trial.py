@@ -134,7 +134,7 @@ def test_a_failure_says_why_and_other_rules_are_named(session: Session, stages: 
     found = trial.dry_run(rule, deal.id, by=priya, happening=leave)
     assert found.outcome == "failed"
     assert "not active any more" in found.error
-    assert ("Welcome", "added a note: Say hello") in found.others
+    assert ("Welcome", "would add a note: Say hello") in found.others
 
 
 def test_a_trial_is_what_really_happens(

@@ -267,6 +267,10 @@ NOTES = rule(entity_type="Activity", trigger_event="create")
             False,
         ),
         (NOTES, NOTES, True),
+        (moves(("name", "changed")), sets("name", ("stage", "changed_to", str(PROPOSAL))), False),
+        (moves(("name", "changed")), sets("name", ("stage", "changed_to", str(WON))), True),
+        (sets("name", ("amount", "changed")), sets("amount", ("name", "equals", "other")), False),
+        (sets("name", ("amount", "changed")), sets("amount", ("name", "one_of", ["X", "New"])), True),
         (rule(trigger_event="create"), NOTES, False),
         (sets("name", trigger_event="delete"), sets("amount", trigger_event="delete"), False),
     ],
@@ -367,12 +371,20 @@ def test_a_change_asked_for_in_any_of_several_is_not_asked_for_in_all() -> None:
     assert not explain.changes_only({"conditions": [{"match": "any", "conditions": [changed, big]}]})
 
 
+WINS = rule(do=("move_to_stage", {"stage_id": str(WON)}))
+FIVE = ("update_field", {"field_name": "amount", "value": "5.00"})
+CALLS = rule(("type", "equals", "call"), entity_type="Activity", trigger_event="create")
+
+
 @pytest.mark.parametrize(
     ("one", "other", "words"),
     [
         (rule(do=("update_field", {"field_name": "amount", "value": 1})), rule(BIG), ["the amount"]),
-        (rule(do=("move_to_stage", {"stage_id": str(WON)})), rule(TO_PROPOSAL, ("status", "changed")), ["the stage"]),
-        (rule(do=("move_to_stage", {"stage_id": str(WON)})), rule(trigger_event="stage_changed"), ["the stage"]),
+        (WINS, rule(("stage", "changed"), ("status", "changed")), ["the stage"]),
+        (WINS, rule(TO_PROPOSAL, ("status", "changed")), []),
+        (rule(do=("create_activity", {"type": "task", "subject": "Call"})), CALLS, []),
+        (rule(do=FIVE), rule(("amount", "equals", "5")), ["the amount"]),
+        (WINS, rule(trigger_event="stage_changed"), ["the stage"]),
         (rule(do=("assign", {"to": str(ANN)})), rule(OWNED), ["the owner"]),
         (rule(), rule(entity_type="Activity", trigger_event="create"), ["an activity"]),
         (rule(do=("update_field", {"field_name": "name", "value": "x"})), rule(BIG), []),
