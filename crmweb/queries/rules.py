@@ -118,6 +118,11 @@ def running(session: Session) -> dict[UUID, dict[str, Any]]:
     return {row.id: _definition(row) for row in rows}
 
 
+def pointing_to(session: Session, record_id: UUID) -> list[str]:
+    """The names of the running rules that point to a stage or a person, in order."""
+    return [rule["name"] for rule in running(session).values() if str(record_id) in str(rule)]
+
+
 def use(
     session: Session, entity_type: str, most: int = MOST_LOOKS
 ) -> tuple[dict[UUID, Use], datetime | None]:

@@ -15,7 +15,7 @@ from crmweb.forms.fields import offer
 from crmweb.forms.pipelines import ArchiveForm, StageForm
 from crmweb.models import arranging
 from crmweb.models.stage import COLORS
-from crmweb.queries import pipelines
+from crmweb.queries import pipelines, rules
 from crmweb.queries.pipelines import PipelineRow, StageRow
 from crmweb.web.access import access, me
 from crmweb.web.conflicts import told
@@ -97,7 +97,10 @@ def archive_stage(stage_id: UUID) -> Answer:
     if request.method == "POST" and form.save(work, by=person):
         flash(_archived(stage, form.result, form.to_id.words(form.to_id.data)), "done")
         return see_other(_home(pipeline.id))
-    page = render_template("pipelines/archive_stage.html", pipeline=pipeline, stage=stage, form=form)
+    page = render_template(
+        "pipelines/archive_stage.html", pipeline=pipeline, stage=stage, form=form,
+        rules=rules.pointing_to(db.session(), stage_id),
+    )  # fmt: skip
     return page if request.method == "GET" else (page, form.http_status)
 
 

@@ -138,3 +138,39 @@ def test_a_field_ends_a_text_that_nobody_put_the_cursor_in(named: list[str], pag
     form = page.get_by_role("form", name="Rule")
     form.get_by_label("Insert a field").select_option(label="Stage")
     expect(form.get_by_role("textbox", name="What to say")).to_have_value(re.compile(r"now \{deal\.stage\}$"))
+
+
+def test_the_cursor_stays_where_one_works_when_rows_come_and_go(named: list[str], page: Page) -> None:
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules/new")
+    form = page.get_by_role("form", name="Rule")
+    steps = [
+        (
+            form.get_by_role("button", name="Add a group of conditions"),
+            form.get_by_label("Field", exact=True).nth(1),
+        ),
+        (
+            form.get_by_role("button", name="Add a condition to the group"),
+            form.get_by_label("Field", exact=True).nth(2),
+        ),
+        (
+            form.get_by_role("group", name="Group 1").get_by_role("button", name="Remove condition 2"),
+            form.get_by_role("button", name="Add a condition to the group"),
+        ),
+        (
+            form.get_by_role("button", name="Remove group 1"),
+            form.get_by_role("button", name="Add a group of conditions"),
+        ),
+        (
+            form.get_by_role("button", name="Remove condition 1"),
+            form.get_by_role("button", name="Condition", exact=True),
+        ),
+        (
+            form.get_by_role("button", name="Remove action 1"),
+            form.get_by_role("button", name="Action", exact=True),
+        ),
+    ]
+    for button, focused in steps:
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(focused).to_be_focused()

@@ -339,6 +339,22 @@ def test_an_empty_stage_is_archived_and_lets_go_of_its_name_and_place(
     ]
 
 
+def test_archiving_a_stage_names_the_running_rules_that_point_to_it(
+    mareks: Browser, stages: dict[str, Stage]
+) -> None:
+    there = {"type": "move_to_stage", "config": {"stage_id": str(stages["Proposal"].id)}}
+    reached = {"field": "stage", "operator": "changed_to", "value": str(stages["Proposal"].id)}
+    make_rule("Park", actions=[there])
+    make_rule("Off", actions=[there], is_active=False)
+    assert (
+        "The rule “Park” points to this stage."
+        in mareks.get(f"/stages/{stages['Proposal'].id}/archiving").text
+    )
+    make_rule("Chase", trigger_event="update", conditions=[reached])
+    assert "The rules “Park”, “Chase” point" in mareks.get(f"/stages/{stages['Proposal'].id}/archiving").text
+    assert "point to this stage" not in mareks.get(f"/stages/{stages['Lead'].id}/archiving").text
+
+
 def test_archiving_a_stage_with_deals_asks_where_they_go(mareks: Browser, stages: dict[str, Stage]) -> None:
     make_deal(stages["Proposal"])
     make_deal(stages["Proposal"])
