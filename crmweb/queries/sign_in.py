@@ -81,13 +81,18 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def form_secret(token: str) -> str:
+    """What is behind the tokens of the forms of a browser that holds this token."""
+    return digest(f"forms of {token}")[:32]
+
+
 def of_token(session: Session, token: str) -> SignIn | None:
     """The sign-in of a browser's token, in one statement; None when there is none, or it has ended."""
     row = session.execute(_known.where(models.Session.token_hash == digest(token))).first()
     if row is None:
         return None
     values: tuple[Any, ...] = tuple(row)
-    known = SignIn(digest(f"forms of {token}")[:32], Person(*values[:8]), *values[8:])
+    known = SignIn(form_secret(token), Person(*values[:8]), *values[8:])
     moment = clock.now()
     idle = timedelta(days=config.settings.session_idle_days)
     return known if moment < known.expires_at and moment < known.seen_at + idle else None

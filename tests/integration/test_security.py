@@ -192,6 +192,7 @@ def test_more_fields_than_any_form_has_are_refused(client: Browser, ann: User) -
 def test_a_token_belongs_to_one_sign_in(app: Flask, client: Browser, ann: User, marek: User) -> None:
     mine, another = sign_in(client, ann), sign_in(app.test_client(), marek)
     mine.token, stolen = None, another.token
+    another.get("/account")
     assert mine.post("/theme", data={"theme": "dark", "csrf_token": stolen}).status_code == 400
     form_cookie = another.get_cookie("crmweb_form")
     assert form_cookie is not None

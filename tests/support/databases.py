@@ -23,6 +23,8 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 shared_buffers = 64MB
+autovacuum = off
+jit = off
 max_connections = 50
 """
 
