@@ -71,6 +71,13 @@ def application(settings: config.Settings) -> Iterator[Flask]:
         db.engine.dispose()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compact(application: Flask) -> None:
+    """Each file begins with tables like new ones."""
+    with application.app_context():
+        databases.make_compact(db.engine, TABLES)
+
+
 @pytest.fixture(autouse=True)
 def app(application: Flask, settings: config.Settings) -> Iterator[Flask]:
     """The application with its context pushed, on an empty database."""

@@ -27,6 +27,7 @@ from crmweb.models import (
     arranging,
 )
 from crmweb.models.stage import COLORS
+from tests.support.deals import steps
 from tests.support.factories import make_deal, make_entity, make_pipeline, make_rule, save
 from tests.support.forms import form_at, read
 from tests.support.gates import gate
@@ -395,12 +396,12 @@ def test_its_deals_move_with_note_history_and_rules_and_keep_their_order(
         notes = db.session.scalars(
             select(Activity).where(Activity.deal_id == deal.id, Activity.kind == "audit")
         ).all()
-        steps = db.session.scalars(select(StageChange).where(StageChange.deal_id == deal.id)).all()
+        _, moved = steps(deal)
         assert [(note.subject, note.description, note.author_id) for note in notes] == [
             ("Deal moved: Proposal → Negotiation", "The stage Proposal was archived", marek.id)
         ]
-        assert (len(steps), steps[1].cause, steps[1].by_id) == (2, "person", marek.id)
-    assert steps[1].change_set_id is not None
+        assert (moved.cause, moved.by_id) == ("person", marek.id)
+    assert moved.change_set_id is not None
     assert (
         len(
             {
