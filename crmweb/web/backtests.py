@@ -71,7 +71,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Bar:
-    """A week of the chart, beginning on `day`."""
+    """A week or a month of the chart, beginning on `day`."""
 
     day: date
     times: int
@@ -163,16 +163,16 @@ def _context(form: RuleForm, rule: rules.RuleRow | None, tally: Tally, days: int
 
 
 def _bars(tally: Tally, days: int) -> list[Bar]:
-    """The weeks up to today, the oldest first, each with its number."""
-    today = clock.today()
-    first = today - timedelta(days=days)
-    monday = first - timedelta(days=first.weekday())
-    times: Counter[date] = Counter()
+    """The weeks back from today, of a year the months (53 bars would be too narrow to read), the newest first."""
+
+    def begin(day: date) -> date:
+        return day.replace(day=1) if days > 90 else day - timedelta(days=day.weekday())
+
+    today, times = clock.today(), Counter[date]()
     for day, number in tally.days.items():
-        one = date.fromisoformat(day)
-        times[one - timedelta(days=one.weekday())] += number
-    weeks = [monday + timedelta(weeks=number) for number in range((today - monday).days // 7 + 1)]
-    return [Bar(week, times[week]) for week in weeks]
+        times[begin(date.fromisoformat(day))] += number
+    beginnings = dict.fromkeys(begin(today - timedelta(days=back)) for back in range(days + 1))
+    return [Bar(day, times[day]) for day in beginnings]
 
 
 def _serializer() -> URLSafeSerializer:

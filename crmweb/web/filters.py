@@ -64,6 +64,11 @@ def day(value: date, today: date, locale: str = "en") -> str:
     return _day_and_month(value, locale, year=not near)
 
 
+def month(value: date, today: date) -> str:
+    """A month in short: "Nov", of another year "Nov 2025"."""
+    return MONTHS[value.month - 1][:3] + (f" {value.year}" if value.year != today.year else "")
+
+
 def full_day(value: date, locale: str = "en") -> str:
     """A day in full, for titles: "Saturday 12 December 2026"."""
     written = _day_and_month(value, locale, year=True, short=False)
@@ -206,7 +211,7 @@ def init_app(app: Flask) -> None:
         day: ("today", "locale"), full_day: ("locale",), day_heading: ("today", "locale"), late: ("today",),
         time: ("zone", "locale"), stamp: ("now", "zone", "locale"), full_time: ("zone", "locale"),
         ago: ("now", "zone", "locale"), days_since: ("today", "company_zone"),
-        span: (), initials: (),
+        month: ("today",), span: (), initials: (),
     }  # fmt: skip
     for function, wanted in needs.items():
         app.add_template_filter(_with_context(function, wanted) if wanted else function, function.__name__)

@@ -106,6 +106,11 @@ def test_lists_by_day_begin_with_today_and_yesterday() -> None:
     assert filters.day_heading(date(2025, 11, 17), TODAY) == "Mon 17 Nov 2025"
 
 
+def test_a_month_says_its_year_when_it_is_another() -> None:
+    assert filters.month(date(2026, 11, 1), TODAY) == "Nov"
+    assert filters.month(date(2025, 11, 1), TODAY) == "Nov 2025"
+
+
 @pytest.mark.parametrize(
     ("moment", "written"),
     [
