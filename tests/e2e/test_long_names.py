@@ -7,11 +7,14 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import select
 
-from tests.e2e.scene import Scene
+from crmweb.extensions import db
+from crmweb.models import RuleRun, WorkflowRule
+from tests.e2e.scene import Scene, demo_person, move_behind
 from tests.support import pages
 from tests.support.console import Console
-from tests.support.factories import make_deal, make_pipeline
+from tests.support.factories import make_deal, make_pipeline, make_rule
 from tests.support.gates import gate
 from tests.support.pages import card
 
@@ -80,3 +83,61 @@ def test_a_lanes_head_keeps_its_edge(scene: Scene, page: Page) -> None:
         return [add.width, Math.round(head.getBoundingClientRect().right - add.right)];
     })""")
     assert len({tuple(edge) for edge in edges}) == 1
+
+
+@pytest.fixture
+def rule(scene: Scene) -> WorkflowRule:
+    """A rule that names all at length, and has acted on a deal with such a name."""
+    stage, word = str(scene.stages[LONG].id), (LONG * 5)[:196]
+    rule = make_rule(
+        word, trigger_event="update",
+        conditions=[
+            {"field": "stage", "operator": "changed_to", "value": stage},
+            {"match": "any", "conditions": [
+                {"field": f"custom_fields.{LONG}", "operator": "equals", "value": word},
+                {"field": "stage", "operator": "one_of", "value": [stage]},
+            ]},
+        ],
+        actions=[
+            {"type": "create_activity", "config": {"type": "task", "subject": word, "description": word}},
+            {"type": "update_field", "config": {"field_name": f"custom_fields.{LONG}", "value": word}},
+        ],
+    )  # fmt: skip
+    deal = make_deal(scene.stages["Step 1"], word, custom_fields={LONG: word})
+    move_behind(deal, scene.stages[LONG], demo_person("manager"))
+    return rule
+
+
+@pytest.mark.parametrize("width", [320, 800, 1440])
+def test_no_page_about_rules_is_wider_than_the_screen(rule: WorkflowRule, page: Page, width: int) -> None:
+    pages.sign_in_as(page, "manager")
+    page.set_viewport_size({"width": width, "height": 800})
+    acted = select(RuleRun.change_set_id).where(RuleRun.rule_id == rule.id)
+    why = f"/changes/{db.session.scalars(acted).first()}/why"
+    wide = {}
+    for address in ("/rules", f"/rules/{rule.id}", "/rules/new", "/rules/log", "/rules/recipes", why):
+        page.goto(address)
+        wide[address] = juts_out(page.locator("main"))
+    page.goto(f"/rules/{rule.id}")
+    page.get_by_role("button", name="Try it", exact=True).click()
+    expect(page.get_by_text("What would happen")).to_be_visible()
+    wide["tried"] = juts_out(page.locator("main"))
+    assert not any(wide.values()), wide
+
+
+@pytest.mark.parametrize("width", [320, 800, 1440])
+def test_a_test_on_the_past_is_read_at_a_glance(rule: WorkflowRule, page: Page, width: int) -> None:
+    pages.sign_in_as(page, "manager")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"/rules/{rule.id}")
+    page.get_by_role("button", name="Test on 90 days").click()
+    for span, most in (("30 days", 6), ("90 days", 14), ("1 year", 13)):
+        page.get_by_role("button", name=span).click()
+        expect(page.get_by_role("button", name=span)).to_have_attribute("aria-pressed", "true")
+        bars = page.get_by_role("list", name="Times per").get_by_role("listitem")
+        assert most - 1 <= bars.count() <= most
+        newest = bars.first.get_by_text("1", exact=True)
+        box = newest.bounding_box()
+        assert box is not None
+        assert box["height"] > 12
+        assert juts_out(page.locator("main")) == []
