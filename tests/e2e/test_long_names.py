@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 
 from crmweb.extensions import db
-from crmweb.models import RuleRun, WorkflowRule
+from crmweb.models import Deal, RuleRun, WorkflowRule
 from tests.e2e.scene import Scene, demo_person, move_behind
 from tests.support import pages
 from tests.support.console import Console
@@ -141,3 +141,20 @@ def test_a_test_on_the_past_is_read_at_a_glance(rule: WorkflowRule, page: Page, 
         assert box is not None
         assert box["height"] > 12
         assert juts_out(page.locator("main")) == []
+
+
+@pytest.mark.parametrize("width", [320, 1440])
+def test_no_page_about_a_deal_is_wider_than_the_screen(rule: WorkflowRule, page: Page, width: int) -> None:
+    deal = db.session.scalars(select(Deal).order_by(Deal.id.desc())).first()
+    assert deal is not None
+    pages.sign_in_as(page, "manager")
+    page.set_viewport_size({"width": width, "height": 800})
+    board = f"/pipelines/{deal.stage.pipeline_id}?deal={deal.id}"
+    wide = {}
+    for address in (
+        f"/deals/{deal.id}", f"/deals/{deal.id}/edit", f"/entities/{deal.entity_id}", "/deals", "/entities", "/tasks",
+        "/notifications", board,
+    ):  # fmt: skip
+        page.goto(address)
+        wide[address] = page.evaluate("document.documentElement.scrollWidth")
+    assert not {address for address, reach in wide.items() if reach > width}, wide
