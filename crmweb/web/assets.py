@@ -36,6 +36,7 @@ TYPES = {
 
 # What a style sheet loses on its way: comments, and the space round the marks (never inside a string).
 CSS_LAYOUT = re.compile(rb"""/\*.*?\*/|("[^"]*")|\s*;\s*(?=})|\s*([{};,])\s*|(:)\s+""", re.DOTALL)
+SVG_COMMENT = re.compile(rb"<!--.*?-->\n?", re.DOTALL)
 CSS_FONT = re.compile(rb"""(?<=url\(")\.\./fonts/([^"]+)(?="\))""")
 
 # What a script loses: comments, the space before its lines, and what modules say to each other, being one file now.
@@ -125,6 +126,8 @@ def _part(path: Path) -> bytes:
     body = path.read_bytes()
     if path.suffix == ".css":
         return CSS_LAYOUT.sub(lambda found: found[found.lastindex] if found.lastindex else b"", body).strip()
+    if path.suffix == ".svg":
+        return SVG_COMMENT.sub(b"", body)
     if path.parent.name == "js":
         body = EXPORT.sub(b"", JS_COMMENT.sub(b"", body))
         if IMPORT.search(body):  # a part becomes a block: its own names stay its own

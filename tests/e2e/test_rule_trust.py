@@ -35,6 +35,7 @@ def write_the_rule(page: Page, scene: Scene, me: User) -> None:
     page.get_by_label("What happens to it").select_option(label="moves to another stage")
     stage = scene.stages["Negotiation"]
     page.get_by_label("To which stage").select_option(value=str(stage.id))
+    page.get_by_role("button", name="Condition", exact=True).click()
     condition = page.get_by_role("group", name="Condition 1")
     condition.get_by_label("Field", exact=True).select_option(label="Amount")
     condition.get_by_label("Comparison").select_option(label="is more than")
