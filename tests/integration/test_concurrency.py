@@ -93,21 +93,21 @@ def test_two_processes_move_the_same_deals_and_one_is_killed(
     given = {"database_url": settings.database_url, "instance": settings.instance, "secret_key": "k" * 32}
     where = [str(stages[name].id) for name in ("Lead", "Proposal", "Closed Won")]
     ids = [str(deal.id) for deal in deals]
-    steady, killed = (Mover(Task(given, ids, where, 50, name)) for name in ("steady", "killed"))
-    killed.hear(20)
+    steady, killed = (Mover(Task(given, ids, where, 30, name)) for name in ("steady", "killed"))
+    killed.hear(12)
     killed.kill()
     killed.start()
     assert (steady.finish(), killed.finish()) == (0, 0)
-    assert (steady.done, killed.done) == (50, 50)
+    assert (steady.done, killed.done) == (30, 30)
     db.session.rollback()
-    assert db.session.scalar(select(func.count()).select_from(MoveKey)) == 100
+    assert db.session.scalar(select(func.count()).select_from(MoveKey)) == 60
     moves = sum(len(steps(deal)) - 1 for deal in deals)
     assert (
         moves
         == sum(len(audit_notes(deal)) for deal in deals)
         == sum(fresh(deal).version - 1 for deal in deals)
     )
-    assert 0 < moves < 100, "the others stayed in their stage"
+    assert 0 < moves < 60, "the others stayed in their stage"
     everything_agrees()
 
 
@@ -131,7 +131,7 @@ def test_the_same_request_sent_twice_at_once_moves_once(stages: Stages, app: Fla
 def test_changes_that_lock_the_same_deals_in_opposite_order_both_come_through(
     stages: Stages, app: Flask
 ) -> None:
-    """On PostgreSQL one of them is the victim of a deadlock, and is tried again."""
+    """On PostgreSQL one of them is the victim of a deadlock, and is tried again; it may meet the other once more."""
     one, two = make_deal(stages["Lead"], "One"), make_deal(stages["Lead"], "Two")
     meeting, tries = threading.Barrier(2), []
     is_sqlite = db.engine.dialect.name == "sqlite"
@@ -153,7 +153,7 @@ def test_changes_that_lock_the_same_deals_in_opposite_order_both_come_through(
 
     at_once(app, writer(one, two), writer(two, one))
     assert (fresh(one).amount, fresh(two).amount) == (50_002, 50_002)
-    assert len(tries) == (2 if is_sqlite else 3)
+    assert len(tries) == 2 if is_sqlite else len(tries) >= 3
     everything_agrees()
 
 
