@@ -12,6 +12,7 @@ from crmweb.errors import FieldError
 from crmweb.models import AppState, WorkflowRule
 from crmweb.models.types import new_id
 from crmweb.workflow import checking, rounds
+from crmweb.workflow.keeping import kept
 
 log = logging.getLogger("crmweb.workflow")
 VERSION = "rules_version"
@@ -29,14 +30,7 @@ def rules_of(
         return _load(session)
     if version is None:
         version = version_of(session)
-    if version not in _compiled:
-        rules = _load(session)
-        if not version:
-            return rules
-        if len(_compiled) > 8:
-            _compiled.clear()
-        _compiled[version] = rules
-    return _compiled[version]
+    return kept(_compiled, version, lambda: _load(session))
 
 
 def version_of(session: Session) -> str:

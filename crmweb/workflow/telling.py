@@ -13,6 +13,7 @@ from crmweb import config
 from crmweb.ledger import Ledger
 from crmweb.models import Delivery, Notification, RuleMute, User
 from crmweb.models.snapshot import changed_columns
+from crmweb.workflow.keeping import kept
 
 
 class Person(NamedTuple):
@@ -42,14 +43,7 @@ def changes_who_hears(session: Session) -> bool:
 def people(session: Session, ledger: Ledger) -> tuple[Person, ...]:
     """The active people by name; read once per process and `rules_version`, which changes of theirs raise, too."""
     version = "" if ledger.are_rules_changed else ledger.rules_version or ""
-    if version not in _people:
-        found = _read(session)
-        if not version:
-            return found
-        if len(_people) > 8:
-            _people.clear()
-        _people[version] = found
-    return _people[version]
+    return kept(_people, version, lambda: _read(session))
 
 
 def _read(session: Session) -> tuple[Person, ...]:
