@@ -40,8 +40,7 @@ function walk(card, across, down) {
 /** The card beside this one, in the next lane that has any. */
 function besides(card, across) {
   const all = lanes();
-  const top = card.getBoundingClientRect().top;
-  const distance = (other) => Math.abs(other.getBoundingClientRect().top - top);
+  const distance = (other) => Math.abs(other.getBoundingClientRect().top - card.getBoundingClientRect().top);
   for (let at = all.indexOf(laneOf(card)) + across; at >= 0 && at < all.length; at += across) {
     const rows = [...all[at].querySelectorAll(".card")];
     if (rows.length) return rows.reduce((best, row) => (distance(row) < distance(best) ? row : best));
@@ -52,8 +51,7 @@ function besides(card, across) {
 function shift(card, across, down) {
   if (!may(card)) return;
   if (across) {
-    const all = lanes();
-    const lane = all[all.indexOf(laneOf(card)) + across];
+    const lane = lanes()[lanes().indexOf(laneOf(card)) + across];
     return lane ? move({ card, to: lane.dataset.stageId }) : say(`Already in the ${across > 0 ? "last" : "first"} stage`);
   }
   const other = neighbour(card, down);

@@ -7,13 +7,8 @@ const openDeal = () => panel.querySelector("[data-open-deal]")?.dataset.openDeal
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   const link = event.target.closest(".card .t");
-  if (link) {
-    event.preventDefault();
-    open(link.closest(".card").dataset.dealId, link.href);
-  } else if (event.target.closest("#panel [data-close]")) {
-    event.preventDefault();
-    close();
-  }
+  if (link) event.preventDefault(), open(link.closest(".card").dataset.dealId, link.href);
+  else if (event.target.closest("#panel [data-close]")) event.preventDefault(), close();
 });
 
 document.addEventListener("keydown", (event) => {

@@ -1,17 +1,14 @@
 // A move, from the drop to the answer. Drag, keys and the dialog call `move`: the card goes to its new place, the page's one
 // form is filled in and sent, and the answer draws the columns as the database has them. Sums are never guessed here.
-const form = document.getElementById("move-form");
-const live = document.getElementById("live");
+const [form, live, alerts] = ["move-form", "live", "alerts"].map((id) => document.getElementById(id));
 export const dialog = document.getElementById("move-dialog");
-const alerts = document.getElementById("alerts");
 const FIRST = 25; // cards that a lane shows without being asked for more
 
 /** Moves under way, oldest first; only the first one has been sent. */
 const moves = [];
 /** Moves that nobody knows the fate of, and the notice that tells of them. */
 let unsaved = [];
-let notice = null;
-let dragging = false;
+let [notice, dragging] = [null, false];
 let letGo = () => {}; // what waits for the end of a drag
 
 export const board = () => document.getElementById("board");
@@ -21,7 +18,6 @@ export const cardOf = (deal) => document.getElementById(`deal-${deal}`);
 export const listOf = (stage) => document.getElementById(`cards-${stage}`);
 export const mayMove = (card) => card.querySelector(".mv") !== null;
 export const idle = () => moves.length === 0 && !dragging;
-
 export const setDragging = (is) => (dragging = is) || letGo();
 
 /** The next (or with -1 the previous) card in the same lane; other rows do not count. */

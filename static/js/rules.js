@@ -1,18 +1,29 @@
 // The rules put in order by hand, and fields of the record put into the texts that a rule writes.
-let next = null; // what lay below the rule in the hand
-const animation = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150;
-const edge = { forceFallback: matchMedia("(pointer: coarse)").matches, scrollSensitivity: 96 }; // the bars lie over the list's ends
-const options = { ...edge, handle: ".grip", animation, ghostClass: "ghost", onStart: ({ item }) => (next = item.nextElementSibling), onEnd };
+let [next, placed] = [null, 0]; // what lay below the rule in the hand, and when it last came to another place
+const options = {
+  handle: ".grip", ghostClass: "ghost", animation: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150,
+  forceFallback: matchMedia("(pointer: coarse)").matches, scrollSensitivity: 96, // the bars lie over the list's ends
+  onStart: ({ item }) => (next = item.nextElementSibling), onChange: () => (placed = performance.now()), onEnd,
+};
+const say = (words) => (document.getElementById("say").textContent = words);
+document.addEventListener("dragover", (event) => Sortable.dragged && event.preventDefault()); // let go beside the list it counts too
 
 /** The answer draws the order as it is; without one the rule goes back to where it lay. */
-async function onEnd({ item, from }) {
-  const [home, below, form] = [next, item.nextElementSibling, item.querySelector(".shift")];
+async function onEnd({ item, from, originalEvent: event }) {
+  const [home, form] = [next, item.querySelector(".shift")];
+  if (/dragend|cancel/.test(event?.type ?? "cancel")) return from.insertBefore(item, home), say("Move cancelled");
+  // After each placement Sortable looks away for 30 ms: a quick hand leaves the rule where it only passed.
+  if (performance.now() - placed < 80) from.insertBefore(item, firstBelow(from, item, (event.changedTouches?.[0] ?? event).clientY));
+  const below = item.nextElementSibling;
   if (below === home) return;
   item.ariaBusy = "true";
   await htmx.ajax("POST", form.action, { source: form, swap: "none", values: { above: below?.dataset.rule ?? "" } });
-  if (!item.ariaBusy) return;
-  from.insertBefore(item, home).ariaBusy = null, (document.getElementById("say").textContent = "Not moved. Try again.");
+  if (item.ariaBusy) from.insertBefore(item, home).ariaBusy = null, say("Not moved. Try again.");
 }
+
+/** The rule that a drop at height `y` goes above. Offsets, since rows may still be sliding to their place. */
+const firstBelow = (list, item, y) => [...list.children].find((row) =>
+  row !== item && list.getBoundingClientRect().top - list.offsetTop + row.offsetTop + row.offsetHeight / 2 > y) ?? null;
 
 const bind = () => document.querySelectorAll("[data-order]").forEach((list) => Sortable.get(list) ?? Sortable.create(list, options));
 bind();

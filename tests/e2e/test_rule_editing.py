@@ -46,29 +46,60 @@ def stored(named: list[str]) -> list[str]:
     return list(db.session.scalars(query))
 
 
-def drag(page: Page, name: str, above: str) -> None:
-    """Drag a rule by its grip to the upper edge of another, and slow down there before letting go, as hands do."""
-    row(page, name).scroll_into_view_if_needed()
-    x, y = pages.middle(row(page, above), top=True)
-    page.mouse.move(*pages.middle(row(page, name).locator(".grip")))
+def lift(page: Page, name: str, *, over: str, steps: int = 8) -> None:
+    """Take a rule by its grip and bring it to the upper edge of another one."""
+    row(page, over).evaluate("row => row.scrollIntoView({block: 'center'})")
+    start, end = pages.middle(row(page, name).locator(".grip")), pages.middle(row(page, over), top=True)
+    page.mouse.move(*start)
     page.mouse.down()
-    page.mouse.move(x, y, steps=8)
-    page.mouse.move(x + 20, y, steps=20)
+    page.mouse.move(*end, steps=steps)
+
+
+def drag(page: Page, name: str, above: str, *, steps: int = 8) -> None:
+    lift(page, name, over=above, steps=steps)
     page.mouse.up()
 
 
-def test_a_rule_is_dragged_to_its_place(named: list[str], page: Page) -> None:
+@pytest.mark.parametrize("steps", [2, 8, 40], ids=["quick", "steady", "slow"])
+def test_a_rule_is_dragged_to_its_place(named: list[str], page: Page, steps: int) -> None:
     first, second, third = named
     pages.sign_in_as(page, "manager")
     page.goto("/rules?of=Entity")
     with page.expect_response(re.compile("/place$")):
-        drag(page, third, first)
+        drag(page, third, first, steps=steps)
     expect(pages.announcement(page)).to_contain_text(re.compile(f"{third} is number \\d+ now"))
     assert shown(page, named) == stored(named) == [third, first, second]
     with page.expect_response(re.compile("/place$")):
-        drag(page, first, third)
+        drag(page, first, third, steps=steps)
     expect(pages.announcement(page)).to_contain_text(first)
     assert shown(page, named) == stored(named) == [first, third, second]
+
+
+def test_a_rule_that_is_let_go_beside_the_list_stays_where_it_is_seen(named: list[str], page: Page) -> None:
+    first, second, third = named
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules?of=Entity")
+    lift(page, third, over=first, steps=40)
+    page.mouse.move(700, 20, steps=3)
+    with page.expect_response(re.compile("/place$")):
+        page.mouse.up()
+    expect(pages.announcement(page)).to_contain_text(third)
+    assert shown(page, named) == stored(named) == [third, first, second]
+
+
+def test_escape_gives_a_drag_up(named: list[str], page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    first, _, third = named
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules?of=Entity")
+    lift(page, third, over=first)
+    expect(page.locator(".ghost")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    expect(pages.announcement(page)).to_have_text("Move cancelled")
+    assert shown(page, named) == stored(named) == named
+    assert not [url for url in asked if url.endswith("/place")]
 
 
 def test_a_rule_whose_drop_gets_no_answer_goes_back(named: list[str], page: Page, console: Console) -> None:
