@@ -7,13 +7,13 @@ cannot read, and shows again what was typed. Numbers are read and written in the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from wtforms import BooleanField, Field, SelectField, StringField
+from wtforms import BooleanField, Field, FieldList, FormField, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import ValidationError
 from wtforms.widgets import DateInput, TextArea, TextInput
@@ -193,3 +193,21 @@ def plain(value: Any) -> str:
 def as_lines(text: str) -> str:
     """Text with one line end, whatever the browser sent."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def start_in_first_wrong(form: Iterable[Field]) -> None:
+    """Shown again, the form has the cursor in the first field with an error."""
+    wrong = next((field for field in leaves(form) if field.errors), None)
+    if wrong is not None:
+        wrong.render_kw = {**(wrong.render_kw or {}), "autofocus": ""}
+
+
+def leaves(fields: Iterable[Field]) -> Iterator[Field]:
+    """All fields in their order, those in rows and groups as well."""
+    for field in fields:
+        if isinstance(field, FormField):
+            yield from leaves(field.form)
+        elif isinstance(field, FieldList):
+            yield from leaves(field)
+        else:
+            yield field

@@ -23,7 +23,7 @@ from crmweb.errors import (
     MissingFieldsError,
     WorkflowExecutionError,
 )
-from crmweb.forms.fields import as_lines, plain
+from crmweb.forms.fields import as_lines, plain, start_in_first_wrong
 from crmweb.models.base import Record
 from crmweb.models.user import Author
 from crmweb.queries import runs
@@ -90,6 +90,12 @@ class RecordForm(Form):
 
         Raises NotFoundError and PermissionDeniedError, which no other entry in the form could mend.
         """
+        is_saved = self._saved(work, by)
+        if not is_saved:
+            start_in_first_wrong(self)
+        return is_saved
+
+    def _saved(self, work: Callable[[Session], Any], by: Author) -> bool:
         if not self.validate():
             return False
         written: list[Any] = []

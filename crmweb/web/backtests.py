@@ -21,6 +21,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from crmweb import clock, config
 from crmweb.errors import CRMError
 from crmweb.extensions import db
+from crmweb.forms.fields import start_in_first_wrong
 from crmweb.forms.rules import RuleForm
 from crmweb.models import WorkflowRule
 from crmweb.queries import rules, trials
@@ -97,6 +98,7 @@ def _tested(rule: rules.RuleRow | None) -> Answer:
     if not form.name.data:
         form.name.data = "This rule"
     if not form.validate():
+        start_in_first_wrong(form)
         return rule_forms.again(form, rule), 422
     definition = form.definition()
     draft = WorkflowRule(**definition)

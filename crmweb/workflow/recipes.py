@@ -66,7 +66,9 @@ RECIPES: dict[str, Recipe] = {
             "trigger_event": "update",
             "fires": "becomes_true",
             "conditions": [_when("amount", "greater_than", "100000")],
-            "actions": [_do("send_notification", to="managers", message="{deal.name} is worth {deal.amount} now")],
+            "actions": [
+                _do("send_notification", to="managers", message="{deal.name} is worth {deal.amount} {deal.currency}")
+            ],
         },
     ),
     "share": Recipe(

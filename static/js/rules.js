@@ -34,7 +34,7 @@ document.addEventListener("change", ({ target: picker }) => {
   const text = document.getElementById(picker.dataset.into);
   if (!text) return;
   if (!text.hadCursor) text.selectionStart = text.value.length;
-  const gap = /[\p{L}\d]$/u.test(text.value.slice(0, text.selectionStart)) ? " " : "";
+  const gap = /[\p{L}\d}]$/u.test(text.value.slice(0, text.selectionStart)) ? " " : "";
   text.setRangeText(gap + picker.value, text.selectionStart, text.selectionEnd, "end");
   picker.value = "";
   text.focus();

@@ -77,6 +77,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_lost(
     expect(page.get_by_label("Amount")).to_have_accessible_description(
         "“lots” is not a number. Write it like 50,000."
     )
+    expect(page.get_by_label("Amount")).to_be_focused()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Quay cameras")
     expect(page.get_by_label("Company or person")).to_have_value("Harbour")
 

@@ -168,7 +168,7 @@ def test_a_field_ends_a_text_that_nobody_put_the_cursor_in(named: list[str], pag
     page.goto("/rules/new?recipe=big")
     form = page.get_by_role("form", name="Rule")
     form.get_by_label("Insert a field").select_option(label="Stage")
-    expect(form.get_by_role("textbox", name="What to say")).to_have_value(re.compile(r"now \{deal\.stage\}$"))
+    expect(form.get_by_role("textbox", name="What to say")).to_have_value(re.compile(r"\{deal\.currency\} \{deal\.stage\}$"))
 
 
 def test_the_cursor_stays_where_one_works_when_rows_come_and_go(named: list[str], page: Page) -> None:

@@ -224,6 +224,7 @@ def test_no_deal_begins_in_an_archived_stage_or_pipeline(priyas: Browser, stages
     changes.commit()
     refused = form.send(priyas, name="D", entity_name="E")
     assert read(refused).errors == {"stage_id": "This stage takes no deals. Choose another one."}
+    assert read(refused).starts == ["stage_id"]
     assert str(other["Lead"].id) not in priyas.get("/deals/new").text
 
 

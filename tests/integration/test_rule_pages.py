@@ -446,7 +446,9 @@ def test_what_makes_no_sense_is_said_beside_its_field_and_nothing_is_saved(
     answer = new_form(mareks, **typed)
     assert answer.status_code == 422
     (name,) = _names({where: ""})
-    assert words in read(answer).errors.get(name, ""), read(answer).errors
+    page = read(answer)
+    assert words in page.errors.get(name, ""), page.errors
+    assert page.starts == [next(iter(page.errors))]
     before.check(str(typed))
     assert "Call {entity.name}" in html.unescape(answer.text) or "a0_subject" in typed or "a0_kind" in typed
 

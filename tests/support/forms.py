@@ -32,11 +32,15 @@ class Form:
 
 @dataclass
 class Page:
-    """What a page holds for a person who fills in forms: the forms, and the sentence under each field."""
+    """What a page holds for a person who fills in forms: the forms, and the sentence under each field.
+
+    `starts`: the ids of what asks for the cursor when the page opens.
+    """
 
     forms: list[Form] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     alerts: list[str] = field(default_factory=list)
+    starts: list[str] = field(default_factory=list)
 
     def form(self, action: str) -> Form:
         """The one form whose action ends so."""
@@ -73,6 +77,8 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        if "autofocus" in given:
+            self.page.starts.append(given.get("id") or "")
         if tag == "form" and given.get("method") == "post" and "action" in given:
             self._form = Form(given["action"] or "")
             self.page.forms.append(self._form)
