@@ -32,8 +32,7 @@ function name() {
 dialog.addEventListener("click", (event) => {
   // Older browsers do not know `closedby`: a click beside the box has the dialog itself as target.
   if (event.target !== dialog && !event.target.closest("[data-close]")) return;
-  event.preventDefault();
-  dialog.close();
+  event.preventDefault(), dialog.close();
 });
 
 dialog.addEventListener("close", () => {

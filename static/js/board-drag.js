@@ -79,8 +79,7 @@ function lift(transfer, card) {
   const lifted = Object.assign(document.createElement("div"), { className: "lifted" });
   const copy = Object.assign(card.cloneNode(true), { id: "", className: "card" });
   copy.style.inlineSize = `${card.offsetWidth}px`;
-  lifted.append(copy);
-  document.body.append(lifted);
+  lifted.append(copy), document.body.append(lifted);
   const box = card.getBoundingClientRect();
   transfer.setData("text/plain", card.querySelector(".t").textContent);
   transfer.setDragImage(lifted, grip.x - box.x + EDGE, grip.y - box.y + EDGE);

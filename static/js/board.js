@@ -159,10 +159,8 @@ export async function look() {
   await htmx.ajax("GET", live.getAttribute("hx-get"), { source: live, swap: "none" });
 }
 
-form.addEventListener("htmx:before:response", ({ detail: { ctx } }) => {
-  moves[0].answer = ctx.response;
-  moves[0].told = "redirect" in ctx.hx; // signed out: the page is about to go to the sign-in
-});
+form.addEventListener("htmx:before:response", ({ detail: { ctx } }) =>
+  Object.assign(moves[0], { answer: ctx.response, told: "redirect" in ctx.hx })); // signed out: the page is about to go to the sign-in
 
 // A refusal first puts the card back, then its partials draw the truth over that.
 form.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {

@@ -36,7 +36,15 @@ document.addEventListener("change", ({ target: picker }) => {
   if (!text.hadCursor) text.selectionStart = text.value.length;
   const gap = /[\p{L}\d}]$/u.test(text.value.slice(0, text.selectionStart)) ? " " : "";
   text.setRangeText(gap + picker.value, text.selectionStart, text.selectionEnd, "end");
-  picker.value = "";
-  text.focus();
+  picker.value = "", text.focus();
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }, true);
+
+// The browser's Back brings the form as it was opened: it goes on as it was left. Signing out clears what is kept of it.
+const [form, here] = [() => document.getElementById("rule-form"), location.pathname + location.search];
+const left = performance.getEntriesByType("navigation")[0].type === "back_forward" && sessionStorage.getItem(here);
+document.addEventListener("click", () => form() && sessionStorage.setItem(here, new URLSearchParams(new FormData(form()))), true);
+if (left && form()) {
+  form().addEventListener("htmx:config:request", ({ detail: { ctx } }) => (ctx.request.body = new URLSearchParams(left)), { once: true });
+  htmx.ajax("POST", form().dataset.draft, { source: form(), target: form(), swap: "outerMorph" });
+}

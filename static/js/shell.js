@@ -10,11 +10,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") for (const menu of openMenus()) {
-    menu.open = false;
-    menu.querySelector("summary").focus();
-    event.stopPropagation();
-  }
+  if (event.key === "Escape") for (const menu of openMenus()) menu.open = false, menu.querySelector("summary").focus(), event.stopPropagation();
 });
 
 document.addEventListener("focusin", ({ target }) => {

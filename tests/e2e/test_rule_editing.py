@@ -168,7 +168,9 @@ def test_a_field_ends_a_text_that_nobody_put_the_cursor_in(named: list[str], pag
     page.goto("/rules/new?recipe=big")
     form = page.get_by_role("form", name="Rule")
     form.get_by_label("Insert a field").select_option(label="Stage")
-    expect(form.get_by_role("textbox", name="What to say")).to_have_value(re.compile(r"\{deal\.currency\} \{deal\.stage\}$"))
+    expect(form.get_by_role("textbox", name="What to say")).to_have_value(
+        re.compile(r"\{deal\.currency\} \{deal\.stage\}$")
+    )
 
 
 def test_the_cursor_stays_where_one_works_when_rows_come_and_go(named: list[str], page: Page) -> None:
@@ -205,3 +207,25 @@ def test_the_cursor_stays_where_one_works_when_rows_come_and_go(named: list[str]
         button.focus()
         page.keyboard.press("Enter")
         expect(focused).to_be_focused()
+
+
+def test_the_way_back_from_a_test_leads_to_the_form_as_it_was_left(named: list[str], page: Page) -> None:
+    pages.sign_in_as(page, "manager")
+    page.goto("/rules/new")
+    page.get_by_label("Name", exact=True).fill("Half a rule")
+    page.get_by_role("button", name="Condition", exact=True).click()
+    second = page.get_by_role("group", name="Condition 2")
+    second.get_by_label("Field", exact=True).select_option(label="Amount")
+    second.get_by_label("Comparison").select_option(label="is more than")
+    second.get_by_label("Value").fill("70,000")
+    page.get_by_role("group", name="Condition 1").get_by_label("Value").select_option(index=1)
+    page.get_by_label("What to do").fill("Call {deal.name}")
+    page.get_by_role("button", name="Test on 90 days").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Would have acted")
+    page.go_back()
+    expect(second.get_by_label("Value")).to_have_value("70,000")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Half a rule")
+    expect(page.get_by_label("What to do")).to_have_value("Call {deal.name}")
+    expect(page.locator("#rule-sentence")).to_contain_text("the amount is more than 70,000")
+    page.goto("/rules/new")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("")
