@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, inspect
 from sqlalchemy.orm import Session
 
 from crmweb import clock, models
@@ -125,7 +125,12 @@ class Ledger:
         touch = self.touches.get(record.id)
         if touch is None:
             return set()
-        return {name for name, old in touch.before.items() if getattr(record, name) != old}
+        columns = inspect(type(record)).columns  # whose types know that 1 and True are two values
+        return {
+            name
+            for name, old in touch.before.items()
+            if not columns[name].type.compare_values(getattr(record, name), old)
+        }
 
     def touch(self, record: Record, trigger: str) -> Touch:
         """Note that something happened to the record: create, update or delete."""

@@ -83,7 +83,7 @@ def prepare_rules(session: Session, ledger: Ledger) -> None:
     ]:
         ledger.are_rules_changed = True
         changed = set(changed_columns(session, rule))
-        if "archived_at" in changed and rule.archived_at is None:
+        if changed & {"archived_at", "entity_type"} and rule.archived_at is None:
             checking.check_limit(session, rule)
         if changed & {"trigger_event", "trigger_config"} and not inspect(rule).attrs.on_since.history.added:
             rule.on_since = clock.now()

@@ -60,13 +60,17 @@ class UpdateField:
             raise FieldError("field_name", f"There is no {entry.path or 'record'} to change.")
         if entry.kind == kinds.CUSTOM:
             name = catalog.custom_name(entry)
-            record.custom_fields = {**(record.custom_fields or {}), name: config.get("value")}
+            kept = value if isinstance(value, str) else config.get("value")
+            record.custom_fields = {**(record.custom_fields or {}), name: kept}
         elif isinstance(value, kinds.Ref):
             chosen = _chosen(doing.session, entry.kind, value.id)
             setattr(record, entry.column.removesuffix("_id"), chosen)
             value = kinds.Ref(value.id, chosen.name)
         else:
             setattr(record, entry.column, value)
+            value = doing.reader.value(entry)  # as the record took it: in thousandths, in capitals
+            if not _differs(old, value):
+                return None, []
         shown = (None if kinds.is_missing(each) else kinds.brief(kinds.shown(each)) for each in (old, value))
         return {"label": entry.label, "field": entry.key, **dict(zip(("old", "new"), shown, strict=True))}, [
             record.id
@@ -78,7 +82,8 @@ class UpdateField:
 
     def _value(self, doing: Doing, entry: catalog.Field, config: Config) -> Any:
         value = kinds.typed(entry.kind, config.get("value"), "value", entry.choices)
-        return fill(value, doing.reader).strip() if entry.kind == kinds.TEXT and value else value
+        is_text = entry.kind in (kinds.TEXT, kinds.CUSTOM) and isinstance(value, str)
+        return fill(value, doing.reader).strip() if is_text else value
 
     def _probe(self, entity_type: str, entry: catalog.Field, value: Any, written: Any) -> None:
         """Let the model's own check speak now, not at the first run."""

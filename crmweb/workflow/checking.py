@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crmweb import config
@@ -49,21 +49,17 @@ def fault(definition: Mapping[str, Any]) -> str:
 def check_limit(session: Session, rule: WorkflowRule) -> None:
     """FieldError when the entity type would have more rules, with this one, than the setting allows."""
     most = config.settings.max_workflow_rules_per_entity
-    kept = (
-        WorkflowRule.entity_type == rule.entity_type,
-        WorkflowRule.archived_at.is_(None),
-        WorkflowRule.id != rule.id,
+    kept = select(WorkflowRule.id).where(
+        WorkflowRule.entity_type == rule.entity_type, WorkflowRule.archived_at.is_(None)
     )
     coming = {
         other.id
-        for other in (*session.new, rule)
+        for other in (*session.new, *session.dirty)
         if isinstance(other, WorkflowRule)
         and other.entity_type == rule.entity_type
         and other.archived_at is None
     }
-    if (session.scalar(select(func.count()).select_from(WorkflowRule).where(*kept)) or 0) + len(
-        coming
-    ) > most:
+    if len({*session.scalars(kept), *coming}) > most:
         raise FieldError(
             "entity_type",
             f"There are {most} rules for {rule.entity_type} already, the most that "

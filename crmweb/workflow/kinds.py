@@ -95,7 +95,7 @@ def shown(value: Any) -> str:
     """`value` as texts that rules write show it: numbers in groups, moments in the company's zone."""
     if isinstance(value, Decimal):
         whole, dot, rest = text(value).partition(".")
-        return f"{int(whole):,}{dot}{rest}"
+        return f"{Decimal(whole):,}{dot}{rest}"  # an int forgets the sign of -0
     if isinstance(value, datetime):
         return f"{value.astimezone(ZoneInfo(config.settings.timezone)):%Y-%m-%d %H:%M}"
     return text(value)

@@ -8,7 +8,7 @@ from crmweb.errors import FieldError
 from crmweb.workflow import catalog, kinds
 from crmweb.workflow.snapshots import Reader
 
-PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_ -]+)+)\}")
+PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[\w -]+)+)\}")
 
 
 def check_text(entity_type: str, setting: str, template: str | None) -> None:

@@ -36,6 +36,7 @@ from crmweb.models import (
 )
 from crmweb.queries import timeline
 from crmweb.services import WorkflowService
+from crmweb.workflow import ordering
 from tests.support.cast import Cast, make_cast
 from tests.support.factories import make_deal, make_entity, make_note, make_pipeline, make_rule, save
 
@@ -303,6 +304,39 @@ def test_writing_the_same_value_leaves_no_run_and_no_history(session: Session, s
     change(deal, amount=1)
     assert runs(session) == []
     assert session.scalars(select(RuleLook.looks)).one()[0][2] is True
+
+
+@pytest.mark.parametrize(("field", "value"), [("amount", "10.0005"), ("currency", "eur")])
+def test_a_value_that_the_record_rounds_or_writes_in_capitals_is_the_same_the_next_time(
+    session: Session, stages: Stages, field: str, value: str
+) -> None:
+    rule("Same", act("update_field", field_name=field, value=value))
+    deal = make_deal(stages["Lead"])
+    change(deal, name="First")
+    assert session.scalars(select(RuleRun.effects)).one()[0]["new"] in ("10", "EUR")
+    change(deal, name="Second")
+    assert len(runs(session)) == 1
+
+
+def test_a_custom_field_takes_a_filled_text_and_a_text_names_any_custom_field(
+    session: Session, stages: Stages
+) -> None:
+    rule(
+        "Fill",
+        act(
+            "update_field", field_name="custom_fields.about", value="{deal.name}: {deal.custom_fields.größe}"
+        ),
+    )
+    deal = make_deal(stages["Lead"], "Fleet", custom_fields={"größe": -0.5})
+    change(deal, amount=1)
+    assert fresh(session, deal).custom_fields == {"größe": -0.5, "about": "Fleet: -0.5"}
+
+
+def test_yes_in_the_place_of_1_is_an_update(session: Session, stages: Stages) -> None:
+    rule("Changed", conditions=[when("custom_fields.vip", "changed")])
+    deal = make_deal(stages["Lead"], custom_fields={"vip": 1})
+    change(deal, custom_fields={"vip": True})
+    assert runs(session) == [("Changed", "acted")]
 
 
 def test_a_task_is_due_in_days_and_inherits_the_owner(
@@ -629,6 +663,23 @@ def test_the_limit_is_a_setting(session: Session, settings: config.Settings) -> 
     rule("Only one")
     with pytest.raises(FieldError, match="There are 1 rules"):
         rule("Another")
+
+
+def test_no_road_leads_past_the_limit(session: Session, settings: config.Settings) -> None:
+    config.use(config.read({}, max_workflow_rules_per_entity=2))
+    archived, other = [rule("One"), rule("Two")], rule("Other", of="Entity")
+    with pytest.raises(FieldError, match="There are 2 rules for Deal"):
+        change(other, entity_type="Deal")
+    for one in archived:
+        change(one, archived_at=clock.now())
+    rule("Three")
+
+    def restore_both(session: Session) -> None:
+        for one in archived:
+            ordering.restore(session, session.get_one(WorkflowRule, one.id))
+
+    with pytest.raises(FieldError, match="There are 2 rules for Deal"):
+        changes.commit(restore_both)
 
 
 def set_(field_name: str, value: Any, **more: Any) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def test_a_value_that_makes_no_sense_is_refused_in_words(kind: str, written: Any
         (Decimal("100000.000"), "100000", "100,000"),
         (Decimal("1E+3"), "1000", "1,000"),
         (Decimal("12.500"), "12.5", "12.5"),
+        (Decimal("-0.5"), "-0.5", "-0.5"),
+        (Decimal("-1234.50"), "-1234.5", "-1,234.5"),
         (date(2026, 3, 2), "2026-03-02", "2026-03-02"),
         (True, "yes", "yes"),
         (kinds.Ref(UUID(int=1), "Won"), "Won", "Won"),
