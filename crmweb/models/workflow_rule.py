@@ -133,6 +133,12 @@ class WorkflowRule(Record):
     def _order(self, field: str, value: Any) -> int | None:
         return None if value is None else whole(field, value)  # without one it comes last
 
+    @validates("is_active")
+    def _is_active(self, _: str, value: bool) -> bool:
+        if value and self.is_active is False:
+            self.on_since = clock.now()
+        return value
+
     @validates("entity_type")
     def _entity_type(self, name: str, value: Any) -> str:
         return choice(name, value, ENTITY_TYPES)

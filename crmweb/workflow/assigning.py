@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from crmweb import ledger
 from crmweb.errors import FieldError
-from crmweb.models import RuleRun, User
+from crmweb.models import RuleRun, User, WorkflowRule
 from crmweb.models.types import as_id
 from crmweb.workflow.doing import Config, Doing, Done, action
 
@@ -63,21 +63,30 @@ class Assign:
         return bool(doing.record.assigned_to_id != as_id(config["to"]))
 
     def _next(self, doing: Doing, config: Config) -> User:
-        active = select(User).where(User.is_active)
         if config.get("way") != "in_turn":
-            found = doing.session.scalar(active.where(User.id == as_id(config["to"])))
+            fixed = select(User).where(User.is_active, User.id == as_id(config["to"]))
+            found = doing.session.scalar(fixed)
             if found is None:
                 raise FieldError("to", "The person chosen is not active any more.")
             return found
+        row, last = self._row(doing, config), self._last(doing)
+        place = next((at for at, one in enumerate(row, 1) if str(one.id) == last), 0)
+        for person in (*row[place:], *row[:place]):
+            if person.is_active:
+                return person
+        raise FieldError("people", "None of the people is active any more.")
+
+    def _row(self, doing: Doing, config: Config) -> list[User]:
+        """Who has a turn, in order; whoever left keeps the place, so that nobody behind is passed over.
+
+        The rule is locked with it: two changes at once would both give to the same person.
+        """
+        own = select(User).join(WorkflowRule, WorkflowRule.id == doing.rule.id).order_by(User.name, User.id)
+        people = list(doing.session.scalars(own.with_for_update(of=WorkflowRule, key_share=True)))
         chosen = [as_id(person) for person in config.get("people") or ()]
-        people = list(doing.session.scalars(active.order_by(User.name, User.id)))
-        if chosen:
-            people = sorted((one for one in people if one.id in chosen), key=lambda one: chosen.index(one.id))
-        if not people:
-            raise FieldError("people", "None of the people is active any more.")
-        row = [str(one.id) for one in people]
-        last = self._last(doing)
-        return people[(row.index(last) + 1) % len(row)] if last in row else people[0]
+        if not chosen:
+            return people
+        return sorted((one for one in people if one.id in chosen), key=lambda one: chosen.index(one.id))
 
     def _last(self, doing: Doing) -> str | None:
         """Whom the rule gave a record last, in this change set or before."""

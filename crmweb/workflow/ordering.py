@@ -88,9 +88,9 @@ def switch(rule: WorkflowRule, *, on: bool, counts_past: bool = False) -> None:
 
     What time brings about counts from now on; with `counts_past` also what it brought about before.
     """
+    rule.is_active = on
     if on:
         rule.on_since = None if counts_past else clock.now()
-    rule.is_active = on
     rule.paused_at, rule.failures = None, 0
 
 

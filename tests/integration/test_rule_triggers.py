@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from crmweb import changes, clock, config, ticks
+from crmweb import changes, clock, config, signals, ticks
 from crmweb.errors import FieldError
 from crmweb.extensions import db
 from crmweb.models import (
     Activity,
     ChangeSet,
     Deal,
+    Entity,
     RuleLook,
     RuleOccasion,
     RuleRun,
@@ -30,10 +34,12 @@ from crmweb.models import (
     WorkflowRule,
 )
 from crmweb.workflow import due, ordering
-from tests.support.factories import make_deal, make_note, make_person, make_rule, save
+from tests.support.deals import fresh
+from tests.support.factories import make_deal, make_entity, make_note, make_person, make_rule, save
 
 CHECKOUT = Path(__file__).parents[2]
 Stages = dict[str, Stage]
+BAD = {"field": "name", "operator": "equals", "value": "Bad"}
 NOTE = {"type": "create_activity", "config": {"subject": "Say hello"}}
 
 
@@ -65,6 +71,11 @@ def acted(session: Session) -> list[str]:
     """What rules noted, oldest first."""
     notes = select(Activity.subject).where(Activity.rule_name.is_not(None))
     return list(session.scalars(notes.order_by(Activity.created_at, Activity.id)))
+
+
+def met(session: Session) -> int:
+    """How many occasions rules of time have taken."""
+    return session.scalar(select(func.count()).select_from(RuleOccasion)) or 0
 
 
 @contextmanager
@@ -343,6 +354,48 @@ def test_two_workers_meet_nobody_twice(session: Session, settings: config.Settin
     assert len(acted(session)) == 20
 
 
+def test_a_rule_that_undoes_what_time_did_keeps_nobody_else_waiting(
+    session: Session, stages: Stages, noon: datetime
+) -> None:
+    slow = {"type": "update_field", "config": {"field_name": "lost_reason", "value": "Slow"}}
+    rule("Time", "days_in_stage", slow, days=2)
+    elsewhere = {"type": "move_to_stage", "config": {"stage_id": str(stages["Closed Won"].id)}}
+    undoer = rule("Undoer", "update", elsewhere, conditions=[BAD], on_failure="undo")
+    rule("Remind", "days_in_stage", days=2)
+    bad, good = make_deal(stages["Lead"], "Bad"), make_deal(stages["Lead"], "Good")
+    change(stages["Closed Won"], is_archived=True)
+    assert [tick(3), tick(3)] == [4, 0]
+    assert [fresh(deal).lost_reason for deal in (bad, good)] == [None, "Slow"]
+    assert (acted(session), met(session)) == (["Say hello"] * 2, 4)
+    assert session.get_one(WorkflowRule, undoer.id, populate_existing=True).failures == 1
+
+
+def test_a_rule_that_is_edited_while_the_worker_goes_through_its_records_meets_no_more(
+    session: Session, stages: Stages, noon: datetime
+) -> None:
+    reminder = rule("Remind", "days_in_stage", days=2)
+    for number in range(3):
+        make_deal(stages["Lead"], f"Deal {number}")
+
+    def edit(_: Any, **__: Any) -> None:
+        signals.CRMLifecycleEvent.ON_DEAL_STAGE_CHANGE.disconnect(edit)
+        change(reminder, trigger_event="update", trigger_config={})
+
+    change(reminder, actions=[{"type": "move_to_stage", "config": {"stage_id": str(stages["Qualified"].id)}}])
+    signals.CRMLifecycleEvent.ON_DEAL_STAGE_CHANGE.connect(edit)
+    assert tick(3) == 1
+    assert met(session) == 1
+
+
+def test_a_rule_that_is_set_active_counts_from_then_on(stages: Stages, noon: datetime) -> None:
+    sleeping = rule("Stuck", "days_in_stage", days=3)
+    change(sleeping, is_active=False)
+    make_deal(stages["Lead"])
+    with days_later(10):
+        change(sleeping, is_active=True)
+        assert ticks.tick(10) == 0
+
+
 # What cannot be saved --------------------------------------------------------------------------------------------
 
 
@@ -399,6 +452,42 @@ def test_new_deals_go_round_the_people_named_and_inactive_ones_are_passed_over(
     for number in range(3):
         make_deal(stages["Lead"], f"Later {number}")
     assert owners(session) == ["Cy", "Ann", "Ben", "Cy", "Ben", "Cy", "Ben"]
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_when_the_last_one_leaves_it_is_the_turn_of_whoever_comes_behind(
+    session: Session, stages: Stages, noon: datetime, is_named: bool
+) -> None:
+    people = [make_person(name) for name in ("Ann", "Ben", "Cy")]
+    named = {"people": [str(person.id) for person in people]} if is_named else {}
+    rule("Share", "create", assign(way="in_turn", **named))
+    for number in range(2):
+        make_deal(stages["Lead"], f"Deal {number}")
+    change(people[1], is_active=False)
+    for number in range(2):
+        make_deal(stages["Lead"], f"Later {number}")
+    assert owners(session) == ["Ann", "Ben", "Cy", "Ann"]
+
+
+def test_deals_that_come_at_the_same_time_go_round_exactly(
+    app: Flask, session: Session, stages: Stages
+) -> None:
+    people = [make_person(name) for name in ("Ann", "Ben", "Cy")]
+    rule("Share", "create", assign(way="in_turn", people=[str(person.id) for person in people]))
+    entity_id, stage_id = make_entity().id, stages["Lead"].id
+
+    def make(number: int) -> None:
+        def work(session: Session) -> None:
+            entity, stage = session.get_one(Entity, entity_id), session.get_one(Stage, stage_id)
+            session.add(Deal(name=f"Deal {number}", entity=entity, stage=stage))
+
+        with app.app_context():
+            changes.commit(work)
+
+    session.rollback()
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(make, range(24)))
+    assert Counter(owners(session)) == {"Ann": 8, "Ben": 8, "Cy": 8}
 
 
 def test_several_deals_in_one_change_go_round_as_well(session: Session, stages: Stages) -> None:
