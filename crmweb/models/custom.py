@@ -39,7 +39,9 @@ class CustomFields(TypeDecorator[dict[str, Any]]):
 
     def compare_values(self, x: Any, y: Any) -> bool:
         """Whether both are the same JSON: there True, 1 and 1.0 are three values."""
-        return json.dumps(x, sort_keys=True) == json.dumps(y, sort_keys=True)
+        # SQLAlchemy also asks about what was never set, which is no JSON at all.
+        one, other = (json.dumps(value, sort_keys=True, default=repr) for value in (x, y))
+        return one == other
 
     def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any] | None:
         return None if value is None else Fixed(value)

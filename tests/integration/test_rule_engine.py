@@ -332,6 +332,16 @@ def test_a_custom_field_takes_a_filled_text_and_a_text_names_any_custom_field(
     assert fresh(session, deal).custom_fields == {"größe": -0.5, "about": "Fleet: -0.5"}
 
 
+@pytest.mark.parametrize("of", ["Deal", "Entity"])
+def test_what_was_just_made_without_custom_fields_can_be_given_one(
+    session: Session, stages: Stages, of: str
+) -> None:
+    rule("Mark", act("update_field", field_name="custom_fields.source", value="Web"), on="create", of=of)
+    made = make_deal(stages["Lead"]) if of == "Deal" else make_entity()
+    assert fresh(session, made).custom_fields == {"source": "Web"}
+    assert runs(session) == [("Mark", "acted")]
+
+
 def test_yes_in_the_place_of_1_is_an_update(session: Session, stages: Stages) -> None:
     rule("Changed", conditions=[when("custom_fields.vip", "changed")])
     deal = make_deal(stages["Lead"], custom_fields={"vip": 1})
