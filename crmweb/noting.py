@@ -76,23 +76,34 @@ def _note_changed(session: Session, ledger: Ledger, record: Record) -> None:
     if changed.keys() & {"entity_id", "deleted_at"}:
         guards.check_links(session, record)
     ledger.changed.append((record, frozenset(changed)))
-    if "deleted_at" in changed:
-        is_gone = record.deleted_at is not None  # type: ignore[attr-defined]
-        if isinstance(record, Deal) and not is_gone:
-            gates.refuse_full(session, record, session.get_one(Stage, record.stage_id))
-        touch, whole = ledger.touch(record, "delete" if is_gone else "create"), snapshot(record)
-        ledger.add(record, WHOLE, whole if is_gone else None, None if is_gone else whole)
-    else:
-        touch = ledger.touch(record, "update")
+    touch = ledger.touch(record, happened := _happened(record, changed))
+    if happened == "create":
+        _note_back(session, ledger, record)
     for name, (old, new) in changed.items():
-        if touch.trigger != "create" or "deleted_at" not in changed:  # else it has just come back, as if made
+        if happened != "create" or touch.trigger != "create":
             touch.before.setdefault(name, old)
         if name != "deleted_at":
             ledger.add(record, name, encode(old), encode(new))
+    if happened == "delete":  # last, because it goes as its fields are by then
+        ledger.add(record, WHOLE, snapshot(record), None)
     if isinstance(record, Deal):
         _note_deal(ledger, record, changed.keys())
     elif isinstance(record, Activity):
         _note_activity(ledger, record, changed.keys())
+
+
+def _happened(record: Any, changed: Collection[str]) -> str:
+    """What comes back is as if made."""
+    if "deleted_at" not in changed:
+        return "update"
+    return "create" if record.deleted_at is None else "delete"
+
+
+def _note_back(session: Session, ledger: Ledger, record: Record) -> None:
+    """What was deleted comes back; a deal where there is room for it."""
+    if isinstance(record, Deal):
+        gates.refuse_full(session, record, session.get_one(Stage, record.stage_id))
+    ledger.add(record, WHOLE, None, snapshot(record))
 
 
 def _note_deal(ledger: Ledger, deal: Deal, changed: Collection[str]) -> None:

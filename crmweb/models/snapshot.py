@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import date, datetime
@@ -53,6 +54,11 @@ def encode(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal | UUID) else value
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether both are the same JSON, where True, 1 and 1.0 are three values."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def decode(model: type[Record], name: str, value: Any) -> Any:

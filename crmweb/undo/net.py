@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 from crmweb.ledger import WHOLE
 from crmweb.models import Activity, Change, Deal, Entity, Record
 from crmweb.models.activity import AUDIT
-from crmweb.models.snapshot import decode, encode
+from crmweb.models.snapshot import decode, encode, is_same
 
 UNDOABLE: dict[str, type[Record]] = {"Deal": Deal, "Entity": Entity, "Activity": Activity}
 
@@ -85,8 +84,3 @@ def _add_up(rows: Iterable[Change]) -> list[Net]:
         if net.was_there is False and net.is_there is False:
             net.fields = {}
     return list(nets.values())
-
-
-def is_same(one: Any, other: Any) -> bool:
-    """Whether both are the same JSON, where True, 1 and 1.0 are three values."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

@@ -13,32 +13,29 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import ColumnElement, func, inspect, select
 from sqlalchemy.orm import Session
 
-from crmweb import clock
+from crmweb import clock, config
 from crmweb.models import (
     Activity,
     Change,
     ChangeSet,
     Deal,
     Entity,
-    RuleLook,
-    RuleRun,
-    RuleVersion,
     Stage,
     WorkflowRule,
 )
 from crmweb.models.activity import AUDIT
 from crmweb.models.locking import MODELS
 from crmweb.models.snapshot import encode
-from crmweb.workflow import catalog, checking
-from crmweb.workflow.conditions import Condition, leaves
-from crmweb.workflow.past import Row, State
-from crmweb.workflow.replay import Past, Place, Run, Stop, fired
+from crmweb.workflow import around, catalog, checking, past_steps
+from crmweb.workflow.conditions import leaves
+from crmweb.workflow.past import AFTER, Row, State
+from crmweb.workflow.replay import Past, Place, fired
 from crmweb.workflow.replay_time import Window, met
-from crmweb.workflow.rounds import Rule
-from crmweb.workflow.signs import is_sign, signs_of
+from crmweb.workflow.rounds import Limits, Rule
+from crmweb.workflow.signs import signs_of
 from crmweb.workflow.triggers import TRIGGERS
 
 PAGE = 200
@@ -87,7 +84,8 @@ def page(session: Session, rule: WorkflowRule, since: datetime, after: UUID | No
             for firing in reader.meetings(past, rule.trigger_config, signs.get(past.record, ()))
         ]
     else:
-        firings = [firing for past in reader.pasts(ids) for firing in reader.firings(past, place)]
+        limits = Limits(config.settings.rule_rounds, config.settings.rule_actions)
+        firings = [firing for past in reader.pasts(ids) for firing in reader.firings(past, place, limits)]
     return Page(firings, len(ids), ids[-1] if len(ids) == PAGE else None)
 
 
@@ -108,7 +106,6 @@ class _Reader:
     def __init__(self, session: Session, rule: Rule, since: datetime) -> None:
         self._session, self._rule, self._since = session, rule, since
         self._times: dict[UUID, datetime] = {}
-        self._human: set[UUID] = set()
         read = {catalog.field(rule.entity_type, part.field).path for part in leaves(rule.conditions)}
         self._related = [
             (column, model)
@@ -122,38 +119,44 @@ class _Reader:
         self._name = cache(self._find_name)
 
     def pasts(self, ids: list[UUID]) -> Iterable[Past]:
-        present = self._states(MODELS[self._rule.entity_type], ids)
+        present = self._states(model := MODELS[self._rule.entity_type], model.id.in_(ids))
         rows, quiet = self._rows(ids)
         homes = self._homes(present, rows)
         for _, model in self._related:
             wanted = {key for keys in homes.values() for of, key in keys if of is model}
-            present |= self._states(model, wanted)
+            present |= self._states(model, model.id.in_(wanted))
+        steps = self._steps([*ids, *(key for keys in homes.values() for of, key in keys if of is Deal)])
         more, _ = self._rows({key for keys in homes.values() for _, key in keys})
-        change_sets = {row.change_set for own in rows.values() for row in own}
-        runs, stops = self._runs(change_sets), self._stops(change_sets, ids)
+        log = around.read(self._session, self._rule.entity_type, self._change_sets(ids), ids)
         for record in ids:
             related = [key for _, key in homes[record]]
             own = [*rows[record], *(row for key in related for row in more[key])]
-            own.sort(
-                key=lambda row: (self._times[row.change_set], row.change_set, row.sequence), reverse=True
-            )
+            own += [row for key in (record, *related) for row in steps.get(key, ())]
+            own.sort(key=_when, reverse=True)
             states: dict[UUID, State | None] = {key: present.get(key) for key in (record, *related)}
-            yield Past(record, {**self._stages, **states}, own, runs, stops[record], quiet)
+            stops = log.stops.get(record, ())
+            yield Past(record, {**self._stages, **states}, own, log.runs, stops, log.traces, quiet)
 
-    def firings(self, past: Past, place: Place) -> list[Firing]:
-        found = fired(self._rule, place, past, self._name)
+    def firings(self, past: Past, place: Place, limits: Limits) -> list[Firing]:
+        found = fired(self._rule, place, past, self._name, limits)
         return [Firing(past.record, change_set, self._times[change_set]) for change_set in found]
 
     def meetings(self, past: Past, config: Mapping[str, Any], signs: Iterable[datetime]) -> list[Firing]:
-        people = {
-            self._times[row.change_set] for row in past.rows if row.change_set in self._human and is_sign(row)
-        }
-        window = Window(self._since, clock.now(), self._times, tuple(sorted({*people, *signs})))
+        window = Window(self._since, clock.now(), self._times, tuple(sorted(signs)))
         return [Firing(past.record, None, at) for at in met(self._rule, config, past, window, self._name)]
 
-    def _states(self, model: Any, ids: Iterable[UUID]) -> dict[UUID, State | None]:
+    def _steps(self, deals: list[UUID]) -> dict[UUID, list[Row]]:
+        """The changes of the deals' next steps, if the rule asks for them."""
+        if not any(part.field.endswith(past_steps.FIELD) for part in leaves(self._rule.conditions)):
+            return {}
+        tasks = self._states(Activity, Activity.deal_id.in_(deals) & (Activity.type == "task"))
+        rows, _ = self._rows(tasks)
+        newest_first = sorted((row for own in rows.values() for row in own), key=_when, reverse=True)
+        return past_steps.rows_of(tasks, newest_first)
+
+    def _states(self, model: Any, chosen: ColumnElement[bool]) -> dict[UUID, State]:
         columns = [column.key for column in inspect(model).column_attrs]
-        query = select(*(getattr(model, name) for name in columns)).where(model.id.in_(list(ids)))
+        query = select(*(getattr(model, name) for name in columns)).where(chosen)
         return {
             row.id: {name: encode(value) for name, value in zip(columns, row, strict=True)}
             for row in self._session.execute(query)
@@ -163,7 +166,7 @@ class _Reader:
         query = (
             select(
                 Change.change_set_id, Change.sequence, Change.record_id, Change.field, Change.old, Change.new,
-                Change.round, Change.rule_run_id, ChangeSet.at, ChangeSet.cause, ChangeSet.by_user_id,
+                Change.round, Change.rule_run_id, ChangeSet.at, ChangeSet.cause,
             )
             .join(ChangeSet, ChangeSet.id == Change.change_set_id)
             .where(Change.record_id.in_(list(ids)), ChangeSet.at >= self._since)
@@ -172,11 +175,14 @@ class _Reader:
         for row in self._session.execute(query):
             rows[row.record_id].append(Row(*row[:8]))
             self._times[row.change_set_id] = row.at
-            if row.by_user_id and row.cause in ("person", "api"):
-                self._human.add(row.change_set_id)
             if row.cause in QUIET:
                 quiet.add(row.change_set_id)
         return rows, frozenset(quiet)
+
+    def _change_sets(self, ids: list[UUID]) -> Any:
+        """SQL: the change sets in which these records changed; there may be more than parameters in a statement."""
+        query = select(Change.change_set_id).join(ChangeSet, ChangeSet.id == Change.change_set_id)
+        return query.where(Change.record_id.in_(ids), ChangeSet.at >= self._since)
 
     def _homes(
         self, present: Mapping[UUID, State | None], rows: Mapping[UUID, list[Row]]
@@ -190,54 +196,11 @@ class _Reader:
                 homes[record] |= {(model, UUID(str(key))) for key in kept if key}
         return homes
 
-    def _runs(self, change_sets: set[UUID]) -> dict[UUID, Run]:
-        query = (
-            select(RuleRun.id, RuleRun.rule_id, RuleRun.record_id, WorkflowRule.order)
-            .join(WorkflowRule, WorkflowRule.id == RuleRun.rule_id)
-            .where(RuleRun.change_set_id.in_(list(change_sets)))
-        )
-        return {
-            row.id: Run(row.rule_id, row.record_id, (row.order, str(row.rule_id)))
-            for row in self._session.execute(query)
-        }
-
-    def _stops(self, change_sets: set[UUID], ids: list[UUID]) -> dict[UUID, list[Stop]]:
-        """Where rules that stop those below them acted, by record."""
-        stopping = self._stopping()
-        looks = select(RuleLook).where(
-            RuleLook.change_set_id.in_(list(change_sets)), RuleLook.record_id.in_(ids)
-        )
-        found = defaultdict[UUID, list[Stop]](list)
-        if not stopping:
-            return found
-        failed = self._failed(change_sets)
-        for look in self._session.scalars(looks):
-            for rule_id, version, acts, *_ in look.looks:
-                known = stopping.get((rule_id, version))
-                if acts and known and (look.change_set_id, look.record_id, rule_id) not in failed:
-                    stop = Stop(look.change_set_id, look.record_id, look.round, look.trigger, *known)
-                    found[look.record_id].append(stop)
-        return found
-
-    def _stopping(self) -> dict[tuple[str, int], tuple[Place, tuple[Condition, ...]]]:
-        """The versions of rules that stop those below them: their place, and where they look at all."""
-        query = select(RuleVersion.rule_id, RuleVersion.version, RuleVersion.definition, WorkflowRule.order)
-        query = query.join(WorkflowRule, WorkflowRule.id == RuleVersion.rule_id)
-        found = {}
-        for row in self._session.execute(query.where(WorkflowRule.entity_type == self._rule.entity_type)):
-            if row.definition.get("stop_after"):
-                only = TRIGGERS[row.definition["trigger_event"]].only(
-                    row.definition.get("trigger_config") or {}
-                )
-                found[str(row.rule_id), row.version] = (row.order, str(row.rule_id)), only
-        return found
-
-    def _failed(self, change_sets: set[UUID]) -> set[tuple[UUID, UUID, str]]:
-        query = select(RuleRun.change_set_id, RuleRun.record_id, RuleRun.rule_id).where(
-            RuleRun.change_set_id.in_(list(change_sets)), RuleRun.outcome == "failed"
-        )
-        return {(row.change_set_id, row.record_id, str(row.rule_id)) for row in self._session.execute(query)}
-
     def _find_name(self, kind: str, record_id: UUID) -> str | None:
         found = catalog.target(self._session, kind, record_id)
         return found.name if found is not None else None
+
+
+def _when(row: Row) -> tuple[UUID, bool, int]:
+    """Where the row stands in the history. A change set gets its id when its record is locked, its time before that."""
+    return row.change_set, row.round == AFTER, row.sequence

@@ -5,7 +5,7 @@ The present state and the recorded changes are all that is needed; nothing is wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,7 +13,10 @@ from crmweb.ledger import WHOLE
 from crmweb.workflow import catalog, kinds
 
 State = dict[str, Any]
-"""A record's tracked fields as the history keeps them: JSON primitives."""
+"""A record's tracked fields as the history keeps them: JSON primitives. One that is not there has a `deleted_at`."""
+NOT_THERE = "not there"
+AFTER = -1
+"""The round of what is set once the rules are done."""
 
 
 class Row(NamedTuple):
@@ -30,7 +33,7 @@ class Row(NamedTuple):
 
 
 class States:
-    """Several records at once, going back in time row by row. A state of None: the record was not there."""
+    """Several records at once, going back in time row by row."""
 
     def __init__(self, present: Mapping[UUID, State | None]) -> None:
         self._states: dict[UUID, State | None] = {
@@ -42,9 +45,8 @@ class States:
         state = self._states.get(row.record)
         if row.field == WHOLE:
             # What is not tracked, such as the version, is in no snapshot, but in the state that it comes from.
-            self._states[row.record] = (
-                {**(state or {}), **row.old, "deleted_at": None} if row.old is not None else None
-            )
+            gone = NOT_THERE if row.old is None else None
+            self._states[row.record] = {**(state or {}), **(row.old or {}), "deleted_at": gone}
         elif state is not None:
             self._states[row.record] = {**state, row.field: row.old}
 
@@ -57,6 +59,11 @@ class States:
     def get(self, record: UUID) -> State | None:
         """The record's state now, wherever in time that is."""
         return self._states.get(record)
+
+    def has(self, record: UUID) -> bool:
+        """Whether the record is there now."""
+        state = self._states.get(record)
+        return state is not None and not state.get("deleted_at")
 
     def copy(self) -> States:
         """The same moment, to look at while the other goes on."""
@@ -79,8 +86,8 @@ class Moment(Mapping[str, Any]):
         raw = None if holder is None else holder.get(entry.column)
         if entry.kind == kinds.CUSTOM:
             return kinds.custom((raw or {}).get(catalog.custom_name(entry)))
-        if raw is None:
-            return None
+        if raw is None or entry.kind in (kinds.TEXT, kinds.CHOICE):
+            return raw
         if entry.kind in kinds.REFERENCES:
             key_ = raw if isinstance(raw, UUID) else UUID(raw)
             return kinds.Ref(key_, lambda: self._name(entry.kind, key_))
@@ -100,13 +107,20 @@ class Moment(Mapping[str, Any]):
         return self._states.get(related if isinstance(related, UUID) else UUID(related)) if related else None
 
 
-def by_change_set(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """The rows (newest first) in their change sets, each in the order in which it happened; newest set first."""
+def by_change_set(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows (newest first) in their change sets, each in the order in which it happened; newest set first.
+
+    What is set after the rules makes a set of its own.
+    """
     together: list[Row] = []
     for row in rows:
-        if together and together[0].change_set != row.change_set:
+        if together and _set_of(together[0]) != _set_of(row):
             yield together[::-1]
             together = []
         together.append(row)
     if together:
         yield together[::-1]
+
+
+def _set_of(row: Row) -> tuple[UUID, bool]:
+    return row.change_set, row.round == AFTER

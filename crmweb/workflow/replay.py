@@ -12,8 +12,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from crmweb.ledger import WHOLE
+from crmweb.models.snapshot import is_same
 from crmweb.workflow.conditions import Condition
-from crmweb.workflow.past import Moment, Row, State, States, by_change_set
+from crmweb.workflow.past import AFTER, Moment, Row, State, States, by_change_set
 from crmweb.workflow.rounds import NO_MORE_THAN, Limits, Rule
 
 UNSEEN = frozenset({"stage_entered_at"})
@@ -54,11 +55,19 @@ class Spot(NamedTuple):
     stoppers: tuple[Stop, ...]
 
 
+class Trace(NamedTuple):
+    """A record was touched in a round, by a rule's run or, without one, by the person."""
+
+    record: UUID
+    round: int
+    run: UUID | None
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """What is known of a record: its state now and that of what it belongs to, all their changes (newest first).
 
-    `quiet`: change sets in which no rule ran.
+    `traces`: change set → what was touched in it, in order, where rules ran. `quiet`: change sets in which none did.
     """
 
     record: UUID
@@ -66,6 +75,7 @@ class Past:
     rows: Sequence[Row]
     runs: Mapping[UUID, Run] = field(default_factory=dict)
     stops: Sequence[Stop] = ()
+    traces: Mapping[UUID, Sequence[Trace]] = field(default_factory=dict)
     quiet: frozenset[UUID] = frozenset()
 
 
@@ -86,7 +96,7 @@ def fired(rule: Rule, place: Place, past: Past, name: Name, limits: Limits = NO_
         looks = (_Look(rule, past.record, spot, then, states, then[made], name) for spot in spots)
         if any(look.acts() for look in looks):
             yield rows[0].change_set
-        if any(row.record == past.record for row in rows):
+        if any(row.record == past.record and row.round != AFTER for row in rows):
             states.rejuvenate(past.record)
 
 
@@ -109,11 +119,7 @@ class _Look:
         """Whether it would have acted."""
         if not self._is_occasion():
             return False
-        here, there = (
-            self._at(self.before if self.spot.trigger == "delete" else self.then[self.spot.at]),
-            self._before(),
-        )
-        first = self._at(self.first)
+        here, there, first = self._at(self.then[self.spot.at]), self._before(), self._at(self.first)
         if any(all(part.holds(here, first) for part in stop.only) for stop in self.spot.stoppers):
             return False
         return self.rule.is_for(here, first) and self.rule.judge(here, there, self.spot.trigger).matched
@@ -123,10 +129,10 @@ class _Look:
         now, before = self.then[self.spot.start].get(self.record), self.before.get(self.record)
         if self.spot.trigger != "update" or now is None or before is None:
             return True
-        return any(now.get(name) != before.get(name) for name in {*now, *before} - UNSEEN)
+        return any(not is_same(now.get(name), before.get(name)) for name in {*now, *before} - UNSEEN)
 
     def _before(self) -> Moment | None:
-        return None if self.before.get(self.record) is None else self._at(self.before)
+        return self._at(self.before) if self.before.has(self.record) else None
 
     def _at(self, states: States) -> Moment:
         return Moment(states, self.record, self.rule.entity_type, self.name)
@@ -138,7 +144,8 @@ def _makes(row: Row, record: UUID) -> bool:
 
 def _spots(rule: Rule, place: Place, past: Past, rows: list[Row], limits: Limits) -> Iterator[Spot]:
     """Where in a change set the rule looks at the record, round by round."""
-    if rule.id in _chains(past, rows).get(past.record, ()):
+    traces = past.traces.get(rows[0].change_set, ())
+    if rule.id in _chains(past, traces).get(past.record, ()):
         return
     own = (
         stop for stop in past.stops if stop.change_set == rows[0].change_set and stop.record == past.record
@@ -150,7 +157,10 @@ def _spots(rule: Rule, place: Place, past: Past, rows: list[Row], limits: Limits
         if trigger == rule.trigger:
             start = next((index for index, row in enumerate(rows) if row.round >= number), len(rows))
             stoppers = tuple(stop for stop in above if stop.round <= number and stop.trigger == trigger)
-            yield Spot(start, _spot(past, rows, number, place), trigger, stoppers)
+            earlier = [trace.record for trace in traces if trace.round == number - 1]
+            yield Spot(
+                start, _spot(past, rows, list(dict.fromkeys(earlier)), number, place), trigger, stoppers
+            )
 
 
 def _happened(record: UUID, rows: list[Row], number: int, *, is_met: bool) -> str:
@@ -158,34 +168,33 @@ def _happened(record: UUID, rows: list[Row], number: int, *, is_met: bool) -> st
     own = [row for row in rows if row.record == record and row.round == number]
     if not own:
         return ""
-    whole = next((row for row in own if row.field == WHOLE), None)
+    whole = next((row for row in reversed(own) if row.field == WHOLE), None)
     if whole is None or is_met:
         return "update"
     return "delete" if whole.new is None else "create"
 
 
-def _spot(past: Past, rows: list[Row], number: int, place: Place) -> int:
-    """The index of the first row that came after the rule's look in this round."""
-    row_of = list(dict.fromkeys(row.record for row in rows if row.round == number - 1))
+def _spot(past: Past, rows: list[Row], row_of: list[UUID], number: int, place: Place) -> int:
+    """The index of the first row that came after the rule's look in this round, in which `row_of` are looked at."""
     for index, row in enumerate(rows):
         if row.round > number:
             return index
         run = past.runs.get(row.run) if row.round == number and row.run else None
         if run is None:
             continue
-        is_same = run.record == past.record
+        is_own = run.record == past.record
         is_later = run.record in row_of and row_of.index(run.record) > row_of.index(past.record)
-        if is_later or (is_same and run.place >= place):
+        if is_later or (is_own and run.place >= place):
             return index
     return len(rows)
 
 
-def _chains(past: Past, rows: list[Row]) -> dict[UUID, frozenset[UUID]]:
+def _chains(past: Past, traces: Sequence[Trace]) -> dict[UUID, frozenset[UUID]]:
     """Which rules' doing brought each record about in this change set."""
     chains: dict[UUID, frozenset[UUID]] = {}
-    for row in rows:
-        run = past.runs.get(row.run) if row.run else None
-        if run is not None and run.record != row.record:
+    for trace in traces:
+        run = past.runs.get(trace.run) if trace.run else None
+        if run is not None and run.record != trace.record:
             own = chains.get(run.record, frozenset()) | {run.rule}
-            chains[row.record] = chains.get(row.record, frozenset()) | own
+            chains[trace.record] = chains.get(trace.record, frozenset()) | own
     return chains

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 from crmweb import clock
+from crmweb.models.types import as_id
 from crmweb.workflow import kinds
 from crmweb.workflow.past import Moment, State, States, by_change_set
 from crmweb.workflow.replay import Name, Past
@@ -17,6 +19,7 @@ from crmweb.workflow.rounds import Rule
 from crmweb.workflow.triggers import BEFORE, days
 
 Config = Mapping[str, Any]
+FIRST_DAY, LAST_DAY = date.min.toordinal() + 2, date.max.toordinal() - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,12 @@ def _stretches(past: Past, window: Window) -> list[Stretch]:
 
 def _split(start: datetime, end: datetime, states: States, window: Window) -> Iterator[Stretch]:
     """The stretch, cut wherever a person gave a sign of life."""
-    cuts = [start, *(sign for sign in window.signs if start < sign < end), end]
+    signs = window.signs
+    cuts = [start, *signs[bisect_right(signs, start) : bisect_left(signs, end)], end]
     for begin, stop in pairwise(cuts):
-        last = max((sign for sign in window.signs if sign <= begin), default=None)
         if begin < stop:
-            yield Stretch(begin, stop, states, last)
+            known = bisect_right(signs, begin)
+            yield Stretch(begin, stop, states, signs[known - 1] if known else None)
 
 
 def _counted_from(rule: Rule, config_: Config, state: State, stretch: Stretch) -> datetime | None:
@@ -97,22 +101,35 @@ def _counted_from(rule: Rule, config_: Config, state: State, stretch: Stretch) -
 def _moment(rule: Rule, config_: Config, state: State, counted_from: datetime) -> datetime:
     """When it is time: the first moment of the day, and of the day on which a sleeping deal wakes."""
     shift = -days(config_) if config_.get("side") == BEFORE else days(config_)
-    day = clock.day_of(counted_from) if _is_moment(state, config_) else counted_from.date()
-    asked = day + timedelta(days=shift)
+    asked = _later(_day(state, config_, counted_from), shift)
     until = state.get("snoozed_until") if rule.trigger == "no_activity" else None
     return clock.start_of(max(asked, date.fromisoformat(until)) if until else asked)
 
 
 def _fits(rule: Rule, config_: Config, state: State, counted_from: datetime, at: datetime) -> bool:
     """What else a record must be, as in `due`."""
+    if config_.get("side") == BEFORE and _day(state, config_, counted_from) < clock.day_of(at):
+        return False
     if rule.trigger == "days_in_stage" and config_.get("stage"):
-        return str(state.get("stage_id")) == str(config_["stage"])
+        return as_id(state["stage_id"]) == as_id(config_["stage"])
     if rule.trigger in ("days_in_stage", "no_activity") or config_.get("field") == "expected_close_date":
-        is_past = config_.get("side") == BEFORE and counted_from.date() < clock.day_of(at)
-        return state.get("status") == "open" and not is_past
+        return state.get("status") == "open"
     if rule.entity_type == "Activity":
         return state.get("type") == "task" and not state.get("completed_at")
     return True
+
+
+def _day(state: State, config_: Config, counted_from: datetime) -> date:
+    """The company's day that the days are counted from."""
+    try:
+        return clock.day_of(counted_from) if _is_moment(state, config_) else counted_from.date()
+    except OverflowError:  # at an end of the calendar, where a day more or less is nothing
+        return counted_from.date()
+
+
+def _later(day: date, days_: int) -> date:
+    """So many days later, within the calendar as every zone has it."""
+    return date.fromordinal(min(max(day.toordinal() + days_, FIRST_DAY), LAST_DAY))
 
 
 def _is_moment(state: State, config_: Config) -> bool:

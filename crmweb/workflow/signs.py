@@ -1,32 +1,48 @@
-"""Signs of life: what people did about deals in the past."""
+"""Signs of life: when people did something about deals, told from the history as `noting` counts it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
-from crmweb.models import Activity
-from crmweb.workflow.past import Row
+from crmweb.ledger import WHOLE
+from crmweb.models import Activity, Change, ChangeSet, Deal
+from crmweb.models.activity import AUDIT
+from crmweb.noting import SNOOZE
 
 
-def is_sign(row: Row) -> bool:
-    """Whether a person's row is a sign of life: no rule's, and more than letting the deal sleep."""
-    return row.round == 0 and row.field not in ("snoozed_until", "snooze_reason")
-
-
-def signs_of(session: Session, ids: list[UUID]) -> dict[UUID, list[datetime]]:
-    """When people wrote something about each deal, or finished a task of it."""
-    at: Any = case((Activity.type == "task", Activity.completed_at), else_=Activity.created_at)
-    query = select(Activity.deal_id, at.label("at")).where(
-        Activity.deal_id.in_(ids), Activity.author_id.is_not(None), Activity.rule_run_id.is_(None),
-        Activity.deleted_at.is_(None), at.is_not(None),
-    )  # fmt: skip
-    found = defaultdict[UUID, list[datetime]](list)
-    for row in session.execute(query):
-        found[row.deal_id].append(row.at)
+def signs_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, set[datetime]]:
+    """All times (UTC) at which people did something about each deal, however long ago."""
+    found = defaultdict[UUID, set[datetime]](set)
+    own = _persons(Change.record_id, Change.record_id.in_(ids), Change.field.not_in(SNOOZE))
+    for deal_id, at, *_ in session.execute(own):
+        found[deal_id].add(at)
+    is_told = or_(Change.field == WHOLE, Change.field == "completed_at"), Change.new.is_not(None)
+    entries = _persons(Activity.deal_id, Activity.deal_id.in_(ids), *is_told)
+    for deal_id, at, field, new in session.execute(entries.join(Activity, Activity.id == Change.record_id)):
+        if field != WHOLE or _is_act(new):
+            found[deal_id].add(at)
+    # What has no history, such as generated deals, keeps the last one.
+    for deal_id, at in session.execute(select(Deal.id, Deal.last_human_activity_at).where(Deal.id.in_(ids))):
+        if at is not None:
+            found[deal_id].add(at)
     return found
+
+
+def _persons(deal_id: Any, *where: ColumnElement[bool]) -> Select[Any]:
+    """The changes that people themselves made."""
+    query = select(deal_id, ChangeSet.at, Change.field, Change.new)
+    return query.join(ChangeSet, ChangeSet.id == Change.change_set_id).where(
+        ChangeSet.by_user_id.is_not(None), ChangeSet.cause.in_(("person", "api")), Change.rule_run_id.is_(None), *where
+    )  # fmt: skip
+
+
+def _is_act(entry: dict[str, Any]) -> bool:
+    """To plan is not to act: a task counts once it is done."""
+    return entry["kind"] != AUDIT and (entry["type"] != "task" or bool(entry["completed_at"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crmweb import changes, clock, ticks
-from crmweb.models import Base, ChangeSet, Deal, RuleLook, Stage, User, WorkflowRule
+from crmweb import changes, clock, config, ticks
+from crmweb.models import Activity, Base, ChangeSet, Deal, Entity, RuleLook, Stage, User, WorkflowRule
 from crmweb.models.types import new_id
+from crmweb.undo import undo
 from crmweb.workflow import backtest
-from tests.support.factories import make_deal, make_rule
+from tests.support.deals import edit, fresh
+from tests.support.factories import make_deal, make_entity, make_note, make_rule
 from tests.support.lives import Life, act, when
 
 Stages = dict[str, Stage]
@@ -131,6 +133,161 @@ def test_no_rule_runs_in_an_undo(session: Session, stages: Stages) -> None:
     assert session.scalars(select(ChangeSet).where(ChangeSet.cause == "undo")).all()
 
 
+# What records went through ---------------------------------------------------------------------------------------
+
+NOTE = act("create_activity", subject="Noted")
+
+
+def expect_equal(session: Session, *rules: WorkflowRule) -> None:
+    """What each rule would have done is what it did, and that was something."""
+    assert any(really_did(session, rule) for rule in rules)
+    for rule in rules:
+        assert would_have(session, rule) == really_did(session, rule), rule.definition()
+
+
+def test_long_texts_are_read(session: Session, stages: Stages) -> None:
+    deal = make_deal(stages["Lead"])
+    seen = make_rule(
+        "R", trigger_event="update", conditions=[when("entity.note", "contains", "x")], actions=[NOTE]
+    )
+    entity_id = deal.entity_id
+    changes.commit(lambda session: setattr(Entity.locked(session, entity_id), "note", "x" * 3000))
+    edit(deal, amount=3)
+    expect_equal(session, seen)
+
+
+def test_as_many_rounds_as_are_set(session: Session, stages: Stages) -> None:
+    config.use(config.read({}, rule_rounds=9))
+    deal = make_deal(stages["Lead"], custom_fields={"step": 0})
+    rules = [
+        make_rule(
+            f"Step {step}", trigger_event="update", order=9 - step,
+            conditions=[when("custom_fields.step", "equals", step)],
+            actions=[act("update_field", field_name="custom_fields.step", value=step + 1)],
+        )
+        for step in range(7)
+    ]  # fmt: skip
+    edit(deal, amount=3)
+    assert fresh(deal).custom_fields == {"step": 7}
+    expect_equal(session, *rules)
+
+
+@pytest.mark.parametrize("in_one_flush", [True, False])
+def test_a_deal_that_is_edited_and_deleted_at_once_goes_as_it_was_then(
+    session: Session, stages: Stages, ann: User, in_one_flush: bool
+) -> None:
+    deal = make_deal(stages["Lead"], amount=100)
+    big, gone = when("amount", "greater_than", 500), "Gone"
+    rules = [
+        make_rule("Big", trigger_event="update", conditions=[big], actions=[NOTE]),
+        make_rule(gone, trigger_event="delete", order=2, conditions=[big], actions=[NOTE]),
+    ]
+
+    def work(session: Session) -> None:
+        locked = Deal.locked(session, deal.id)
+        locked.amount = 900
+        if not in_one_flush:
+            session.flush()
+        locked.delete(ann)
+
+    edit(deal, name="Fleet 2")
+    changes.commit(work, by=ann)
+    expect_equal(session, *rules)
+
+
+def test_a_deal_that_was_deleted_and_came_back_is_known_from_before(
+    session: Session, stages: Stages, ann: User
+) -> None:
+    deal = make_deal(stages["Lead"])
+    rules = [
+        make_rule("Young", trigger_event="update", conditions=[when("version", "less_than", 4)], actions=[NOTE]),
+        make_rule(
+            "Made", order=2, trigger_event="update", conditions=[when("created_at", "is_not_empty")], actions=[NOTE]
+        ),
+    ]  # fmt: skip
+    for amount in range(4):
+        edit(deal, amount=amount)
+    changes.commit(lambda session: Deal.locked(session, deal.id).delete(ann), by=ann)
+    last = session.scalars(select(ChangeSet.id).order_by(ChangeSet.id.desc())).first()
+    assert last is not None
+    undo(last, ann)
+    edit(deal, amount=9)
+    expect_equal(session, *rules)
+
+
+def test_the_later_change_is_the_one_that_came_later_whatever_the_clock_said(
+    session: Session, stages: Stages, noon: datetime
+) -> None:
+    deal = make_deal(stages["Lead"], amount=1)
+    rule = make_rule(
+        "R", trigger_event="update", conditions=[when("amount", "changed_to", 7)], actions=[NOTE]
+    )
+    for hours, amount in ((3, 5), (2, 7), (1, 5)):
+        with clock.at(noon + timedelta(hours=hours)):
+            edit(deal, amount=amount)
+    expect_equal(session, rule)
+
+
+def test_deals_of_one_contact_that_change_together_are_told_in_the_order_of_the_engine(
+    session: Session, stages: Stages
+) -> None:
+    entity = make_entity()
+    first, second = (make_deal(stages["Lead"], name, entity=entity) for name in ("First", "Second"))
+    rules = [
+        make_rule(
+            f"Is {status}", order=order, trigger_event="update", conditions=[when("entity.status", "equals", status)],
+            actions=[NOTE],
+        )
+        for order, status in enumerate(("Active", "Inactive"), 1)
+    ]  # fmt: skip
+    off = act("update_field", field_name="entity.status", value="Inactive")
+    make_rule(
+        "Off", order=3, trigger_event="update", conditions=[when("name", "contains", "off")], actions=[off]
+    )
+    alive = [when("status", "equals", "Active")]
+    rules.append(
+        make_rule("Own", entity_type="Entity", trigger_event="update", conditions=alive, actions=[NOTE])
+    )
+
+    def work(session: Session, *named: tuple[UUID, str]) -> None:
+        for deal_id, name in named:
+            Deal.locked(session, deal_id).name = name
+            session.flush()
+        Entity.locked(session, entity.id).note = named[0][1]
+
+    changes.commit(lambda session: work(session, (first.id, "one"), (second.id, "two off")))
+    changes.commit(lambda session: setattr(Entity.locked(session, entity.id), "status", "Active"))
+    changes.commit(lambda session: work(session, (first.id, "one off"), (second.id, "two")))
+    expect_equal(session, *rules)
+
+
+def test_a_rule_meets_nothing_that_came_of_its_own_doing_however_far(
+    session: Session, stages: Stages, ann: User
+) -> None:
+    rules = [
+        make_rule(name, entity_type="Activity", order=order, actions=[NOTE])
+        for order, name in enumerate(("One", "Two"), 1)
+    ]
+    make_note(make_deal(stages["Lead"]), by=ann)
+    expect_equal(session, *rules)
+
+
+def test_when_the_next_step_was_due_is_told_from_the_tasks(
+    session: Session, stages: Stages, ann: User, noon: datetime
+) -> None:
+    deal = make_deal(stages["Lead"])
+    task = act("create_activity", type="task", subject="Call", due_in_days=3)
+    idle = [when("next_due_at", "is_empty")]
+    rule = make_rule("Plan", trigger_event="update", conditions=idle, actions=[task])
+    edit(deal, amount=1)
+    edit(deal, amount=2)
+    made = session.scalars(select(Activity.id).where(Activity.type == "task")).one()
+    changes.commit(lambda session: setattr(Activity.locked(session, made), "completed_at", noon), by=ann)
+    edit(deal, amount=3)
+    assert len(really_did(session, rule)) == 2
+    expect_equal(session, rule)
+
+
 # Rules of time ---------------------------------------------------------------------------------------------------
 
 
@@ -192,3 +349,70 @@ def date_them(life: Life, today: Any) -> None:
     changes.commit(
         lambda session: setattr(Deal.locked(session, deal_id), field, today + timedelta(days=days)), by=by
     )
+
+
+def days_of(session: Session, rule: WorkflowRule, since: datetime) -> list[int]:
+    """On which days the rule would have met somebody, by now."""
+    session.rollback()
+    page = backtest.page(session, session.get_one(WorkflowRule, rule.id), since)
+    return sorted((firing.at - NOON).days for firing in page.firings)
+
+
+def days_met(days: int) -> list[int]:
+    """On which days rules of time met somebody; the worker looks at noon."""
+    found = []
+    for day in range(days):
+        with clock.at(NOON + timedelta(days=day, minutes=1)):
+            found += [day] * ticks.tick(100)
+    return found
+
+
+def test_a_sign_of_life_counts_although_it_came_before_the_rule_or_was_deleted(
+    session: Session, stages: Stages, ann: User, noon: datetime
+) -> None:
+    quiet, noted = make_deal(stages["Lead"], "Quiet"), make_deal(stages["Lead"], "Noted")
+    with clock.at(noon - timedelta(days=50)):
+        made = make_deal(stages["Lead"], "Old")
+    with clock.at(noon - timedelta(days=3)):
+        edit(made, by=ann, amount=7)
+    rule = make_rule("Remind", trigger_event="no_activity", trigger_config={"days": 5})
+    with clock.at(noon + timedelta(hours=1)):
+        edit(quiet, by=ann, amount=7)
+    with clock.at(noon + timedelta(days=3)):
+        note = make_note(noted, by=ann)
+        changes.commit(lambda session: Activity.locked(session, note.id).delete(ann), by=ann)
+    with clock.at(noon + timedelta(days=12)):
+        # A day begins at midnight, the worker of this test comes at noon.
+        assert [day + 1 for day in days_of(session, rule, noon)] == days_met(12) == [2, 5, 8]
+
+
+def test_a_task_that_is_planned_for_a_day_that_is_over_is_no_occasion(
+    session: Session, stages: Stages, noon: datetime
+) -> None:
+    before = {"field": "due_at", "side": "before", "days": 2}
+    tell = act("send_notification", message="Soon")
+    rule = make_rule(
+        "Soon", entity_type="Activity", trigger_event="date_reached", trigger_config=before, actions=[tell]
+    )
+    with clock.at(noon + timedelta(days=20)):
+        deal = make_deal(stages["Lead"])
+        make_note(deal, type="task", due_at=noon + timedelta(days=10))
+        make_note(deal, type="task", due_at=noon + timedelta(days=21))
+        assert ticks.tick(10) == 1
+    with clock.at(noon + timedelta(days=30)):
+        assert days_of(session, rule, noon) == [20]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/St_Johns"])
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_dates_at_the_ends_of_the_calendar_break_nothing(
+    session: Session, stages: Stages, noon: datetime, zone: str, side: str
+) -> None:
+    config.use(config.read({}, timezone=zone))
+    counts = {"field": "expected_close_date", "side": side, "days": 400}
+    rule = make_rule("Far", trigger_event="date_reached", trigger_config=counts)
+    for day in (date.min, date.max):
+        make_deal(stages["Lead"], f"{day}", expected_close_date=day)
+    with clock.at(noon + timedelta(days=3)):
+        assert ticks.tick(10) == 0
+        assert days_of(session, rule, noon) == []
