@@ -31,6 +31,8 @@ def only(condition: str) -> dict[str, Any]:
 
 ALIVE: dict[str, Any] = only("deleted_at IS NULL")
 """Makes an index leave out deleted records."""
+DELETED: dict[str, Any] = only("deleted_at IS NOT NULL")
+"""Makes an index hold deleted records alone."""
 
 
 class Base(DeclarativeBase):

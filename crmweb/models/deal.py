@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, object_sess
 from crmweb import clock, config
 from crmweb.errors import FieldError, InvalidStageTransitionError, NotFoundError
 from crmweb.models import gates, moving
-from crmweb.models.base import ALIVE, Record, not_empty, one_of, only, text
+from crmweb.models.base import ALIVE, DELETED, Record, not_empty, one_of, only, text
 from crmweb.models.currency import as_currency
 from crmweb.models.custom import CustomFields, custom_fields
 from crmweb.models.entity import Entity
@@ -27,6 +27,7 @@ from crmweb.models.types import Thousandths, as_id, as_money
 from crmweb.models.user import SYSTEM, Author, User
 
 OPEN = only("deleted_at IS NULL AND status = 'open'")
+CLOSED = only("deleted_at IS NULL AND closed_date IS NOT NULL")
 _UNKNOWN = object()
 
 
@@ -79,6 +80,9 @@ class Deal(Record):
         Index("ix_deals_quiet", "stage_id", "stage_entered_at", "last_human_activity_at", "snoozed_until", **OPEN),
         Index("ix_deals_due", "stage_id", "next_due_at", **OPEN),
         Index("ix_deals_close", "expected_close_date", **OPEN),
+        Index("ix_deals_closed", "closed_date", **CLOSED),
+        Index("ix_deals_updated", "updated_at"),
+        Index("ix_deals_deleted", "deleted_at", **DELETED),
         one_of("status", STATUSES),
         CheckConstraint("amount IS NULL OR (amount >= 0 AND amount <= 1000000000000000)", name="amount_range"),
         not_empty(),

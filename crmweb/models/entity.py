@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validat
 
 from crmweb import clock
 from crmweb.errors import FieldError, NotFoundError
-from crmweb.models.base import Record, choice, not_empty, one_of, text
+from crmweb.models.base import DELETED, Record, choice, not_empty, one_of, text
 from crmweb.models.custom import CustomFields, custom_fields
 from crmweb.models.types import as_id
 from crmweb.models.user import Author, User
@@ -43,6 +43,7 @@ class Entity(Record):
 
     __table_args__ = (
         Index("ix_entities_name", "name_key", "id"),
+        Index("ix_entities_deleted", "deleted_at", **DELETED),
         one_of("kind", KINDS),
         one_of("status", ENTITY_STATUSES),
         not_empty(),

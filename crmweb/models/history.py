@@ -6,15 +6,26 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    literal_column,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from crmweb.models.base import Base, Record, one_of
+from crmweb.models.base import Base, Record, one_of, only
 from crmweb.models.stage import Stage
 
 if TYPE_CHECKING:
     from crmweb.models.deal import Deal
 
+DID_NOT_ACT = only("outcome <> 'acted'")
 CAUSES = ("person", "rule", "time", "import", "api", "undo", "seed", "bookkeeping")
 
 
@@ -125,8 +136,15 @@ class RuleRun(Base):
     __table_args__ = (
         Index("ix_rule_runs_rule", "rule_id", "at"),
         Index("ix_rule_runs_at", "at", "id"),
+        Index("ix_rule_runs_outcome", "outcome", "at", "id", **DID_NOT_ACT),
+        Index("ix_rule_runs_rule_outcome", "rule_id", "outcome", "at", "id", **DID_NOT_ACT),
         one_of("outcome", ("acted", "failed", "cut")),
     )
+
+
+def did_not_act() -> ColumnElement[bool]:
+    """SQL: the run failed or was cut. Written out like DID_NOT_ACT, else no database would use its indexes."""
+    return RuleRun.outcome != literal_column("'acted'")
 
 
 class RuleLook(Base):

@@ -7,12 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String, Text
-from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from crmweb.models.base import Base, Record, not_empty, one_of, only, text
 
-UNREAD = sql("read_at IS NULL")
+UNREAD = only("read_at IS NULL")
 UNREAD_OF_RULES = only("read_at IS NULL AND rule_run_id IS NOT NULL")
 
 
@@ -34,7 +33,7 @@ class Notification(Record):
 
     __table_args__ = (
         Index("ix_notifications_user", "user_id", "created_at"),
-        Index("ix_notifications_unread", "user_id", sqlite_where=UNREAD, postgresql_where=UNREAD),
+        Index("ix_notifications_unread", "user_id", "withdrawn_at", **UNREAD),
         Index("ix_notifications_run", "rule_run_id", **UNREAD_OF_RULES),
         one_of("kind", ("rule", "warning", "win", "note")),
         not_empty("subject"),

@@ -75,7 +75,7 @@ def later(folder: Path, *steps: str) -> str:
     """A folder with today's migrations and one more, which does `steps`."""
     copy = folder / "migrations"
     copytree(CHECKOUT / "migrations", copy)
-    head = 'import sqlalchemy as sa\nfrom alembic import op\nrevision = "later"\ndown_revision = "0005"\n\n'
+    head = 'import sqlalchemy as sa\nfrom alembic import op\nrevision = "later"\ndown_revision = "0006"\n\n'
     (copy / "versions" / "later.py").write_text(head + "def upgrade():\n    " + "\n    ".join(steps))
     return str(copy)
 
@@ -107,7 +107,7 @@ def test_an_interrupted_migration_leaves_nothing_behind(
     assert isinstance(result.exception, LookupError)
     assert "half" not in tables(filled)
     with filled.app_context():
-        assert db.session.scalar(text("SELECT version_num FROM alembic_version")) == "0005"
+        assert db.session.scalar(text("SELECT version_num FROM alembic_version")) == "0006"
         db.session.rollback()
         with pytest.raises(IntegrityError), db.engine.begin() as connection:
             connection.execute(text("UPDATE deals SET entity_id = stage_id"))

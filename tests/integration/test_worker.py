@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from crmweb.models import (
 )
 from tests.support.factories import make_deal, make_entity, make_note, make_rule
 from tests.support.outside import Terminal
+from tests.support.statements import count_statements, plans
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -194,6 +196,24 @@ def test_much_is_done_in_pieces(
     mark_deleted(Deal, *(deal.id for deal in deals))
     with days_later(noon, 31):
         assert worker.once()["Deals purged"] == 5
+
+
+def test_what_is_over_is_looked_for_before_anything_is_locked(noon: datetime, deals: list[Deal]) -> None:
+    mark_deleted(Deal, deals[0].id)
+    with days_later(noon, 31), count_statements() as statements:
+        worker.once()
+    assert statements.writing
+    for task in worker.TASKS[2:]:
+        with count_statements() as statements:
+            assert task.piece() == 0
+        assert statements.sent, task.name
+        assert not statements.writing, task.name
+
+
+def test_what_is_over_is_found_by_indexes(noon: datetime, deals: list[Deal]) -> None:
+    for name in ("Deals", "Contacts", "Activities", "Looks of rules", "Failures of rules"):
+        task = next(task for task in worker.TASKS if task.name.startswith(name))
+        assert not re.search(r"SCAN |Seq Scan", plan := plans(task.piece)), plan
 
 
 def test_two_workers_do_the_work_once(noon: datetime, app: Flask, deals: list[Deal]) -> None:

@@ -1,8 +1,8 @@
-"""Counts the SQL statements that a piece of code sends, for budgets."""
+"""Counts the SQL statements that a piece of code sends, for budgets, and tells how the database goes about them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,3 +46,28 @@ def count_statements() -> Iterator[Statements]:
         yield statements
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+def plans(work: Callable[[], object]) -> str:
+    """How the database goes about the queries that `work` sends, a line for each step.
+
+    PostgreSQL reads a handful of rows whole; it is forbidden to here, as it would not with many.
+    """
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        work()
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    with db.engine.connect() as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        if not is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        steps = [row for each in asked for row in connection.exec_driver_sql(f"{explain} {each[0]}", each[1])]
+    return "\n".join(str(row[-1]) for row in steps)
