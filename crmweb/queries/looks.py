@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from crmweb.queries import runs
 ORDER = {"acted": 0, "failed": 1, "cut": 2, "": 3}
 MOST_RECORDS = 50
 """Records of a change set at most, each with its rules."""
-MOST_READ = 2000
+MOST_READ = 4000
 """Looks that are read at most to find those of one rule that did not act."""
 IDLE_DAYS = 90
 
@@ -140,16 +142,50 @@ class Idle:
     record_name: str | None
 
 
-def idle(session: Session, rule_id: UUID, entity_type: str, most: int) -> list[Idle]:
-    """The newest looks of a rule that ended without its acting, of the last IDLE_DAYS; at most `most`."""
-    own, deal, entity = aliased(Activity), aliased(Deal), aliased(Entity)
-    ran = select(RuleRun.id).where(
-        RuleRun.change_set_id == RuleLook.change_set_id, RuleRun.record_id == RuleLook.record_id,
-        RuleRun.rule_id == rule_id,
+def idle(session: Session, rule_id: UUID, entity_type: str, most: int) -> tuple[list[Idle], datetime | None]:
+    """The newest looks of a rule that ended without its acting, of the last IDLE_DAYS; at most `most`.
+
+    On a busy system only the MOST_READ newest looks are read; when these are too few, it answers since when.
+    """
+    newest = (
+        select(RuleLook.change_set_id, RuleLook.record_id, RuleLook.at, cast(RuleLook.looks, String).label("looks"))
+        .where(RuleLook.record_type == entity_type, RuleLook.at >= clock.now() - timedelta(days=IDLE_DAYS))
+        .order_by(RuleLook.at.desc())
+        .limit(MOST_READ)
     )  # fmt: skip
+    read = session.execute(newest).all()
+    lines, found = _in_vain(read, rule_id), list[tuple[Any, list[Any]]]()
+    while len(found) < most and (some := list(islice(lines, most))):
+        ran = _ran(session, rule_id, {row.change_set_id for row, _ in some})
+        found += [(row, line) for row, line in some if (row.change_set_id, row.record_id) not in ran]
+    is_cut_short = len(read) == MOST_READ and len(found) < most
+    return _idle(session, rule_id, found[:most]), read[-1].at if is_cut_short else None
+
+
+def _in_vain(read: Sequence[Any], rule_id: UUID) -> Iterator[tuple[Any, list[Any]]]:
+    """The rule's lines that say that it did not act. Only looks that hold its id are decoded, and only while asked."""
+    own = str(rule_id)
+    for row in read:
+        if f'["{own}", ' in row.looks:
+            yield from ((row, line) for line in json.loads(row.looks) if line[0] == own and not line[2])
+
+
+def _ran(session: Session, rule_id: UUID, change_sets: Collection[UUID]) -> set[tuple[UUID, UUID]]:
+    """Change sets, and records, for which the rule has a run all the same: it acted in another round, or was cut.
+
+    Its own are picked out here: asked for the rule as well, SQLite goes through all that it ever did.
+    """
+    query = select(RuleRun.rule_id, RuleRun.change_set_id, RuleRun.record_id)
+    runs_ = session.execute(query.where(RuleRun.change_set_id.in_(change_sets)))
+    return {(run.change_set_id, run.record_id) for run in runs_ if run.rule_id == rule_id}
+
+
+def _idle(session: Session, rule_id: UUID, found: Sequence[tuple[Any, list[Any]]]) -> list[Idle]:
+    """The looks with what else is told of them. Two statements."""
+    own, deal, entity = aliased(Activity), aliased(Deal), aliased(Entity)
     query = (
         select(
-            RuleLook.change_set_id, RuleLook.at, RuleLook.looks, deal.id.label("deal"), entity.id.label("entity"),
+            RuleLook.change_set_id, RuleLook.record_id, deal.id.label("deal"), entity.id.label("entity"),
             func.coalesce(User.name, ChangeSet.by_label).label("after"),
             func.coalesce(deal.name, entity.name).label("record_name"),
         )
@@ -160,22 +196,19 @@ def idle(session: Session, rule_id: UUID, entity_type: str, most: int) -> list[I
         .outerjoin(
             entity, (entity.id == func.coalesce(own.entity_id, RuleLook.record_id)) & entity.deleted_at.is_(None)
         )
-        .where(RuleLook.record_type == entity_type, RuleLook.at >= clock.now() - timedelta(days=IDLE_DAYS))
-        .where(cast(RuleLook.looks, String).like(f'%["{rule_id}", %'), ~ran.exists())
-        .order_by(RuleLook.at.desc())
-        .limit(MOST_READ)
+        .where(RuleLook.change_set_id.in_({row.change_set_id for row, _ in found}))
+        .where(RuleLook.record_id.in_({row.record_id for row, _ in found}))
     )  # fmt: skip
-    found: list[tuple[Any, list[Any]]] = []
-    for row in session.execute(query):
-        found += [(row, line) for line in row.looks if line[0] == str(rule_id) and not line[2]]
-        if len(found) >= most:
-            break
+    about = {(row.change_set_id, row.record_id): row for row in session.execute(query)}
     known = _versions(session, {(rule_id, line[1]) for _, line in found})
-    return [_idle(row, line, known.get((rule_id, line[1]), ("", {}))[1]) for row, line in found[:most]]
-
-
-def _idle(row: Any, line: Sequence[Any], definition: dict[str, Any]) -> Idle:
-    return Idle(
-        row.change_set_id, row.at, list(line), definition, row.after, row.deal, None if row.deal else row.entity,
-        row.record_name,
-    )  # fmt: skip
+    told = []
+    for look, line in found:
+        row = about[look.change_set_id, look.record_id]
+        definition = known.get((rule_id, line[1]), ("", {}))[1]
+        told.append(
+            Idle(
+                look.change_set_id, look.at, line, definition, row.after, row.deal,
+                None if row.deal else row.entity, row.record_name,
+            )
+        )  # fmt: skip
+    return told

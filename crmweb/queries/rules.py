@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from crmweb import clock
 from crmweb.errors import NotFoundError
 from crmweb.models import Activity, ChangeSet, Deal, Entity, RuleLook, RuleRun, User, WorkflowRule
+from crmweb.models.history import did_not_act
 from crmweb.models.workflow_rule import DEFINITION
 from crmweb.queries import runs
 
@@ -143,9 +144,11 @@ def use(
     is_cut_short = len(read) == most
     if is_cut_short:
         since = read[-1].at
+    # By their rules, because runs of other types are found by no index to be left out.
+    of_type = select(WorkflowRule.id).where(WorkflowRule.entity_type == entity_type)
     done = (
         select(RuleRun.rule_id, func.count())
-        .where(RuleRun.at >= since, RuleRun.outcome == "acted", RuleRun.record_type == entity_type)
+        .where(RuleRun.rule_id.in_(of_type), RuleRun.at >= since, RuleRun.outcome == "acted")
         .group_by(RuleRun.rule_id)
     )
     acted: dict[UUID, int] = dict(session.execute(done).all())
@@ -189,9 +192,11 @@ def last_runs(
         query = query.where(RuleRun.rule_id == rule_id)
     if outcome:
         query = query.where(RuleRun.outcome == outcome)
+    if outcome not in ("", "acted"):
+        query = query.where(did_not_act())
     if before is not None:
         mark = select(RuleRun.at).where(RuleRun.id == before).scalar_subquery()
-        query = query.where(or_(RuleRun.at < mark, (RuleRun.at == mark) & (RuleRun.id < before)))
+        query = query.where(RuleRun.at <= mark, or_(RuleRun.at < mark, RuleRun.id < before))
     found = [_run(row) for row in session.execute(query)]
     return found[:most], found[most - 1].id if len(found) > most else None
 

@@ -167,9 +167,11 @@ def _rule_page(
     use, _ = rules.use(session, rule.entity_type)
     show = request.args.get("show", "")
     show = show if show in SHOWN else ""
+    is_idle = show == "did_not"
     runs, older = rules.last_runs(
-        session, rule.id, request.args.get("before", type=UUID), "" if show == "did_not" else show
+        session, rule.id, request.args.get("before", type=UUID), "" if is_idle else show
     )
+    idle = whys.idle(session, rule.id, rule.entity_type, MOST_IDLE) if is_idle else (None, None)
     return render_template(
         "rules/show.html",
         use=use.get(rule.id, rules.Use()),
@@ -179,7 +181,8 @@ def _rule_page(
         if older
         else "",
         show=show,
-        idle=whys.idle(session, rule.id, rule.entity_type, MOST_IDLE) if show == "did_not" else None,
+        idle=idle[0],
+        idle_since=idle[1],
         may_write=rights.may(person, "rules"),
         is_conflict=is_conflict,
         told=rule_words.told(session, [rule], person.locale)[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -55,11 +56,16 @@ def _told(found: list[Looked]) -> list[Told]:
     ]  # fmt: skip
 
 
-def idle(session: Session, rule_id: UUID, entity_type: str, most: int) -> list[tuple[Idle, list[Line], str]]:
-    """The newest looks after which a rule did not act: each with its conditions, and what else kept it."""
-    found = looks.idle(session, rule_id, entity_type, most)
+def idle(
+    session: Session, rule_id: UUID, entity_type: str, most: int
+) -> tuple[list[tuple[Idle, list[Line], str]], datetime | None]:
+    """The newest looks after which a rule did not act: each with its conditions, and what else kept it.
+
+    When not all looks were read, and those that were are too few, also since when they are.
+    """
+    found, since = looks.idle(session, rule_id, entity_type, most)
     names = naming.names(session, [one.definition for one in found])
-    return [(one, _checks(one.definition, one.line, names), Look.of(one.line).bound) for one in found]
+    return [(one, _checks(one.definition, one.line, names), Look.of(one.line).bound) for one in found], since
 
 
 def _checks(definition: dict[str, Any], line: list[Any], names: Any) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crmweb import changes
+from crmweb import changes, clock
 from crmweb.models import ChangeSet, Deal, RuleLook, RuleRun, Stage, User, WorkflowRule
 from crmweb.models.types import new_id
+from crmweb.queries import looks, rules
 from tests.support.factories import make_deal, make_pipeline, make_rule
 from tests.support.outside import Browser
 from tests.support.people import sign_in
+from tests.support.statements import plans
 from tests.support.words import text
 
 Stages = dict[str, Stage]
@@ -210,3 +213,41 @@ def test_a_rule_that_is_deleted_with_its_record_is_still_named(
     look = last_look(session)
     changes.commit(lambda session: Deal.locked(session, deal.id).delete(changes.Actor("Ann", None)))
     assert "Chase Did not act" in why(priyas, look)
+
+
+def test_on_a_busy_system_only_the_newest_looks_are_read_and_it_says_since_when(
+    session: Session, priyas: Browser, stages: Stages, monkeypatch: pytest.MonkeyPatch, noon: datetime
+) -> None:
+    chase = rule("Chase", when("amount", "greater_than", 100_000))
+    for hours, name in enumerate(("Fleet", "Depot", "Yard")):
+        with clock.at(noon + timedelta(hours=hours)):
+            edit(make_deal(stages["Lead"], name, amount=1), amount=2)
+    assert looks.idle(session, chase.id, "Deal", 20)[1] is None
+    monkeypatch.setattr(looks, "MOST_READ", 2)
+    with clock.at(noon + timedelta(hours=5)):
+        page = priyas.get(f"/rules/{chase.id}?show=did_not").text
+        log = text(page[page.index('id="runs"') :])
+        assert ("Yard" in log, "Depot" in log, "Fleet" in log) == (True, True, False)
+        assert "Since" in log
+        assert looks.idle(session, chase.id, "Deal", 2)[1] is None, "as many as were asked for"
+
+
+def test_what_did_not_act_is_found_without_going_through_all_that_did(
+    session: Session, stages: Stages, database: str
+) -> None:
+    chase = rule("Chase", when("amount", "greater_than", 100_000))
+    edit(make_deal(stages["Lead"], amount=1), amount=2)
+    plan = plans(lambda: looks.idle(session, chase.id, "Deal", 20))
+    assert "ix_rule_runs_rule" not in plan, plan
+    assert database == "postgresql" or "ix_rule_runs_change_set_id" in plan, plan
+
+
+@pytest.mark.parametrize("outcome", ["failed", "cut"])
+def test_what_failed_or_was_cut_is_found_among_all_that_acted(
+    session: Session, stages: Stages, outcome: str, database: str
+) -> None:
+    made = rule("Chase")
+    for one, index in ((None, "ix_rule_runs_outcome"), (made.id, "ix_rule_runs_rule_outcome")):
+        plan = plans(lambda: rules.last_runs(session, one, None, outcome))  # noqa: B023
+        # In a table without rows all indexes are alike to PostgreSQL.
+        assert index in plan if database == "sqlite" else "Seq Scan on rule_runs" not in plan, plan
