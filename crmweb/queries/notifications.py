@@ -47,8 +47,8 @@ def inbox(
         query = query.where(Notification.read_at.is_(None))
     if before is not None:
         mark = select(Notification.created_at).where(Notification.id == before).scalar_subquery()
-        older = (Notification.created_at == mark) & (Notification.id < before)
-        query = query.where(or_(Notification.created_at < mark, older))
+        older = or_(Notification.created_at < mark, Notification.id < before)
+        query = query.where(Notification.created_at <= mark, older)
     newest = query.order_by(Notification.created_at.desc(), Notification.id.desc()).limit(SHOWN + 1)
     found = [_notice(row) for row in session.execute(newest)]
     return found[:SHOWN], found[SHOWN - 1].id if len(found) > SHOWN else None

@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 from crmweb import changes, clock
 from crmweb.models import Deal, Notification, RuleMute, Stage, User, WorkflowRule
 from crmweb.queries import notifications
+from crmweb.queries import sign_in as sign_in_queries
 from crmweb.workflow.world import count_failure
 from tests.conftest import NOON
 from tests.support.factories import make_deal, make_entity, make_person, make_rule, save
 from tests.support.outside import Browser
 from tests.support.people import sign_in
+from tests.support.statements import plans
 from tests.support.words import text
 
 Stages = dict[str, Stage]
@@ -85,6 +87,16 @@ def test_notices_stand_by_day_in_the_persons_zone_newest_first(
         "Sun 1 Mar",
         "The day before",
     ]
+
+
+def test_the_bell_counts_up_to_99_because_every_request_counts(
+    session: Session, priyas: Browser, priya: User, database: str
+) -> None:
+    save(*[Notification(user_id=priya.id, kind="rule", subject=f"News {n}") for n in range(102)])
+    assert unread_of(priyas) == "more than 99 unread"
+    asked = plans(lambda: session.scalar(select(sign_in_queries._unread).where(User.id == priya.id)))
+    assert database == "postgresql" or "ix_notifications_unread" in asked, asked
+    assert len(subjects(priyas)) == notifications.SHOWN
 
 
 def test_one_is_marked_read_by_its_button(session: Session, priyas: Browser, priya: User) -> None:
