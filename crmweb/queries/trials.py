@@ -2,64 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, func, select
 from sqlalchemy.orm import Session
 
 from crmweb.models import Activity, ChangeSet, Deal, Entity, User
-from crmweb.models.activity import AUDIT
+from crmweb.models.activity import AUDIT, is_no_audit
 
 MOST = 30
+LAST = 5_000
+"""Records, the last changed ones, that are searched first."""
+EVERY = 2**31 - 1
 
 
 def choices(
     session: Session, entity_type: str, text: str = "", chosen: UUID | None = None
 ) -> list[tuple[UUID, str]]:
     """Up to MOST records of a type, the last changed first, whose name holds `text`; `chosen` is among them."""
-    query = _named(entity_type)
-    found = query.limit(MOST)
-    if text:
-        found = query.where(_key(entity_type).contains(text.casefold(), autoescape=True)).limit(MOST)
-    rows = [(row.id, row.name) for row in session.execute(found)]
+    rows = [(row.id, row.name) for row in _found(session, entity_type, text.casefold())]
     if chosen is not None and chosen not in dict(rows):
         model = {"Deal": Deal, "Entity": Entity, "Activity": Activity}[entity_type]
-        rows = [*((row.id, row.name) for row in session.execute(query.where(model.id == chosen))), *rows]
+        own = session.execute(_named(entity_type).where(model.id == chosen))
+        rows = [*((row.id, row.name) for row in own), *rows]
     return rows
 
 
+def _found(session: Session, entity_type: str, text: str) -> Sequence[Any]:
+    """Most names are found among the last changed records; only for rarer ones all are read."""
+    named = _named(entity_type)
+    last = named.order_by(named.selected_columns.at.desc())
+    if entity_type == "Activity":
+        last = last.where(is_no_audit())
+    if not text:
+        return session.execute(last.limit(MOST)).all()
+    newest = last.limit(LAST).subquery()
+    found = session.execute(_last_of(newest, newest.c.key.contains(text, autoescape=True))).all()
+    if len(found) == MOST:
+        return found
+    # The limit is a fence: without it SQLite reads a million rows in the order of an index, which takes much longer.
+    holds = named.selected_columns.key.contains(text, autoescape=True)
+    return session.execute(_last_of(named.where(holds).limit(EVERY).subquery())).all()
+
+
+def _last_of(records: Subquery, *where: ColumnElement[bool]) -> Select[Any]:
+    return select(records.c.id, records.c.name).where(*where).order_by(records.c.at.desc()).limit(MOST)
+
+
 def _named(entity_type: str) -> Select[Any]:
-    if entity_type == "Deal":
-        query: Any = (
-            select(Deal.id, Deal.name).where(Deal.deleted_at.is_(None)).order_by(Deal.updated_at.desc())
+    """Records that are there: `id`, `name`, the `key` that is searched, `at` when they were changed."""
+    if entity_type in ("Deal", "Entity"):
+        model: Any = Deal if entity_type == "Deal" else Entity
+        columns = (model.id, model.name, model.name_key.label("key"), model.updated_at.label("at"))
+        return select(*columns).where(model.deleted_at.is_(None))
+    home = func.coalesce(Deal.name, Entity.name)
+    return (
+        select(
+            Activity.id, (Activity.subject + " · " + home).label("name"), func.lower(Activity.subject).label("key"),
+            Activity.updated_at.label("at"),
         )
-    elif entity_type == "Entity":
-        query = (
-            select(Entity.id, Entity.name)
-            .where(Entity.deleted_at.is_(None))
-            .order_by(Entity.updated_at.desc())
-        )
-    else:
-        home = func.coalesce(Deal.name, Entity.name)
-        query = (
-            select(Activity.id, (Activity.subject + " · " + home).label("name"))
-            .outerjoin(Deal, Deal.id == Activity.deal_id)
-            .outerjoin(Entity, Entity.id == Activity.entity_id)
-            .where(Activity.deleted_at.is_(None), Activity.kind.is_distinct_from(AUDIT), home.is_not(None))
-            .order_by(Activity.updated_at.desc())
-        )
-    return query  # type: ignore[no-any-return]
-
-
-def _key(entity_type: str) -> Any:
-    columns: dict[str, Any] = {
-        "Deal": Deal.name_key, "Entity": Entity.name_key, "Activity": func.lower(Activity.subject),
-    }  # fmt: skip
-    return columns[entity_type]
+        .outerjoin(Deal, Deal.id == Activity.deal_id)
+        .outerjoin(Entity, Entity.id == Activity.entity_id)
+        .where(Activity.deleted_at.is_(None), Activity.kind.is_distinct_from(AUDIT), home.is_not(None))
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from crmweb.models import (
     Stage,
     WorkflowRule,
 )
-from crmweb.models.activity import AUDIT
+from crmweb.models.activity import is_no_audit
 from crmweb.models.locking import MODELS
 from crmweb.models.snapshot import encode
 from crmweb.workflow import around, catalog, checking, past_steps
@@ -97,7 +97,7 @@ def _candidates(rule: WorkflowRule, since: datetime) -> Any:
     """What changed since then; time comes to what did not change, too."""
     model = MODELS[rule.entity_type]
     query = select(model.id) if _is_time(rule) else select(model.id).where(model.updated_at >= since)
-    return query.where(Activity.kind.is_distinct_from(AUDIT)) if model is Activity else query
+    return query.where(is_no_audit()) if model is Activity else query
 
 
 class _Reader:

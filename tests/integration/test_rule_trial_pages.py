@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 
 from crmweb import changes, clock
 from crmweb.models import Deal, Stage, User, WorkflowRule
+from crmweb.queries import trials
 from crmweb.web import backtests
 from crmweb.workflow import backtest
-from tests.support.factories import make_deal, make_rule
+from tests.support.factories import make_deal, make_note, make_rule
 from tests.support.forms import Form, form_at, read
 from tests.support.outside import Browser
 from tests.support.people import sign_in
 from tests.support.routes import Contents
+from tests.support.statements import count_statements, plans
 from tests.support.words import text
 
 Stages = dict[str, Stage]
@@ -225,3 +227,26 @@ def test_a_field_that_is_none_is_told_while_one_types(mareks: Browser, stages: S
     assert "There is no placeholder {deal.colour} here." in text(
         send(mareks, form, "/rules/draft", HTMX).text
     )
+
+
+@pytest.mark.parametrize("kind", ["Deal", "Activity"])
+def test_the_last_changed_records_are_offered_along_an_index(
+    session: Session, stages: Stages, kind: str, database: str
+) -> None:
+    make_note(make_deal(stages["Lead"]))
+    plan = plans(lambda: trials.choices(session, kind))
+    assert database == "postgresql" or "ORDER BY" not in plan, plan
+    assert not re.search(r"Seq Scan on (deals|activities)", plan), plan
+
+
+def test_a_name_is_found_however_long_ago_its_record_changed(
+    session: Session, stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "LAST", 2)
+    for name in ("Old crane", "Crane", "Yard", "Depot"):
+        make_deal(stages["Lead"], name)
+    assert [name for _, name in trials.choices(session, "Deal", "CRANE")] == ["Crane", "Old crane"]
+    monkeypatch.setattr(trials, "MOST", 1)
+    with count_statements() as statements:
+        assert [name for _, name in trials.choices(session, "Deal", "dep")] == ["Depot"]
+    assert len(statements) == 1, "enough of them were among the last changed"
