@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crmweb.models.workflow_rule import ENTITY_TYPES
 from crmweb.workflow import cautions, explain
 from crmweb.workflow.catalog import CATALOG
 from crmweb.workflow.explain import Part
@@ -287,6 +288,14 @@ def test_a_circle_may_go_through_others() -> None:
         ANN: sets("amount", ("currency", "changed")),
     }
     assert cautions.circles(rules) == {one: set(rules) - {one} for one in rules}
+
+
+def test_what_a_rule_does_is_gone_through_once_for_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    writes = cautions._writes
+    monkeypatch.setattr(cautions, "_writes", lambda *given: read.append(given) or writes(*given))
+    cautions.circles({UUID(int=number): sets("name", ("amount", "changed")) for number in range(20)})
+    assert len(read) == 20 * len(ENTITY_TYPES)
 
 
 # Triggers and groups -----------------------------------------------------------------------------------------------
