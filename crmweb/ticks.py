@@ -2,10 +2,16 @@
 
 Each meeting is a change set of its own, so it can be explained and undone like anything else; the occasion is written
 down in the same transaction. Two workers side by side meet nobody twice: the second finds the occasion taken.
+
+Days pass at midnight. When a rule has met whom a day brings, only a record that changes can be new to it, so most looks
+ask for those alone: to go through half a million that were met already, once a minute, would never end.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -23,15 +29,54 @@ from crmweb.models.workflow_rule import EVENTS
 from crmweb.workflow.due import due
 from crmweb.workflow.triggers import TRIGGERS
 
+SLACK = timedelta(minutes=10)
+"""How much later than its time a change may be saved, or another machine's clock be behind."""
+AGAIN = timedelta(hours=1)
+"""After which all records are asked, whatever was thought to be known."""
+READ_AHEAD = 5_000
+"""Records that are noted at once: to find them again for each piece would take longer than to meet them."""
+
+
+@dataclass
+class Walk:
+    """A rule's way through the records, in the order of their ids. `key` is what it was begun for.
+
+    `whole_since`: when a walk through all of them began; `changed_since`: this one goes only through what changed.
+    """
+
+    key: tuple[Any, ...]
+    began: datetime
+    whole_since: datetime
+    changed_since: datetime | None = None
+    waiting: deque[UUID] = field(default_factory=deque)
+    after: UUID | None = None
+    is_over: bool = False
+
+    def next(self, session: Session, rule: WorkflowRule, most: int) -> list[UUID]:
+        """The next records, at most `most`; none when it is over."""
+        if not self.waiting and not self.is_over:
+            found = due(session, rule, READ_AHEAD, after=self.after, changed_since=self.changed_since)
+            self.waiting.extend(one.record_id for one in found)
+            self.is_over = len(found) < READ_AHEAD
+            self.after = found[-1].record_id if found else None
+        return [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+
+
+_walks: dict[UUID, Walk] = {}
+"""By rule. Another process walks by itself: it costs time alone, and nobody is met twice."""
+
 
 def tick(most: int) -> int:
     """Let the running rules of time meet up to `most` records; answers how many they met."""
-    met = 0
-    for rule_id in _rules(db.session()):
-        for record_id in _waiting(db.session(), rule_id, most - met):
-            met += _met(rule_id, record_id)
-        if met >= most:
-            break
+    met, running = 0, _rules(db.session())
+    for gone in _walks.keys() - set(running):
+        del _walks[gone]
+    for rule_id in running:
+        if met < most and (rule := db.session.get(WorkflowRule, rule_id)):
+            walk = _walk(rule, _walks.pop(rule_id, None))
+            while some := _waiting(db.session(), rule_id, walk, most - met):
+                met += sum(_met(rule_id, record_id) for record_id in some)
+            _walks[rule_id] = walk  # not after a fault: whom it kept from being met is looked for again
     return met
 
 
@@ -45,9 +90,20 @@ def _rules(session: Session) -> list[UUID]:
     )
 
 
-def _waiting(session: Session, rule_id: UUID, most: int) -> list[UUID]:
+def _waiting(session: Session, rule_id: UUID, walk: Walk, most: int) -> list[UUID]:
+    """The next records for the rule, none when it was switched off or paused meanwhile."""
     rule = session.get(WorkflowRule, rule_id)
-    return [found.record_id for found in due(session, rule, most)] if rule and _waits(rule) else []
+    return walk.next(session, rule, most) if rule is not None and _waits(rule) else []
+
+
+def _walk(rule: WorkflowRule, last: Walk | None) -> Walk:
+    """The last one while it goes on; after it one through what changed, and in time one through all again."""
+    now, key = clock.now(), (rule.version, rule.on_since, clock.today())
+    if last is None or last.key != key or not timedelta(0) <= now - last.whole_since < AGAIN:
+        return Walk(key, now, whole_since=now)
+    if last.waiting or not last.is_over:
+        return last
+    return Walk(key, now, last.whole_since, changed_since=last.began - SLACK)
 
 
 def _waits(rule: WorkflowRule) -> bool:

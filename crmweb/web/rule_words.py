@@ -57,7 +57,7 @@ def sentence(session: Session, definition: Definition, locale: str) -> list[Part
     return explain.sentence(definition, naming.names(session, [definition]), writer(locale))
 
 
-def qualifying(session: Session, form: RuleForm, rule_id: UUID | None) -> int | None:
+def qualifying(session: Session, form: RuleForm, rule_id: UUID | None) -> due.Qualifying | None:
     """How many records time has brought to such a rule already; None when it is no rule of time, or not one yet."""
     definition = form.definition()
     trigger = triggers.TRIGGERS.get(definition["trigger_event"])

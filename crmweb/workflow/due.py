@@ -18,7 +18,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from crmweb import clock
 from crmweb.models import Activity, Deal, RuleOccasion, Stage, WorkflowRule
-from crmweb.models.activity import is_to_do
+from crmweb.models.activity import is_no_audit, is_to_do
 from crmweb.models.types import UtcDateTime, as_id
 from crmweb.queries.attention import is_open
 from crmweb.workflow.triggers import BEFORE, days
@@ -44,36 +44,75 @@ class Count(NamedTuple):
     where: ColumnElement[bool]
 
 
-def due(session: Session, rule: WorkflowRule, most: int, record_id: UUID | None = None) -> list[Due]:
-    """Up to `most` records that the rule has to meet now, each with its occasion; of one record when it is named."""
+def due(
+    session: Session, rule: WorkflowRule, most: int, record_id: UUID | None = None, *,
+    after: UUID | None = None, changed_since: datetime | None = None,
+) -> list[Due]:  # fmt: skip
+    """Up to `most` records that the rule has to meet now, each with its occasion, in the order of their ids.
+
+    Of one record when it is named; of those behind `after`; of those that changed since then.
+    """
     count = _count(rule)
-    query = _reached(rule, count).with_only_columns(count.model.id, count.anchor.label("counted_from"))
+    query = _timely(rule, count).with_only_columns(count.model.id, count.anchor.label("counted_from"))
+    query = query.where(~_met(rule, count.model.id, count.anchor))
     if record_id is not None:
         query = query.where(count.model.id == record_id)
+    if after is not None:
+        query = query.where(count.model.id > after)
+    if changed_since is not None:
+        query = query.where(count.model.id.in_(_changed(count.model, changed_since)))
     return [
         Due(row.id, row.counted_from) for row in session.execute(query.order_by(count.model.id).limit(most))
     ]
 
 
-def qualifying(session: Session, rule: WorkflowRule, most: int = 1000) -> int:
-    """How many records the rule would meet if all that time has brought so far counted; at most `most`."""
-    found = _reached(rule, _count(rule), is_limited=False).limit(most).subquery()
-    return session.scalar(select(func.count()).select_from(found)) or 0
+class Qualifying(NamedTuple):
+    """How many records a rule would meet; `is_all`: there are no more."""
+
+    number: int
+    is_all: bool
 
 
-def _reached(rule: WorkflowRule, count: Count, *, is_limited: bool = True) -> Select[Any]:
-    """The records for which it is time, and whose occasion the rule has not met yet."""
+def qualifying(session: Session, rule: WorkflowRule, most: int = 5_000) -> Qualifying:
+    """How many records the rule would meet if all that time has brought so far counted; `most` are looked at.
+
+    The form asks at every choice, and where half a million were met already it would take seconds to pass by them.
+    """
+    count = _count(rule)
+    timely = _timely(rule, count, is_limited=False).with_only_columns(
+        count.model.id, count.anchor.label("anchor")
+    )
+    first = timely.limit(most).subquery()
+    is_new = ~_met(rule, first.c.id, first.c.anchor)
+    number, looked = session.execute(
+        select(func.count().filter(is_new), func.count()).select_from(first)
+    ).one()
+    return Qualifying(number, looked < most)
+
+
+def _changed(model: Any, since: datetime) -> Select[Any]:
+    query = select(model.id).where(model.updated_at >= since)
+    return query.where(is_no_audit()) if model is Activity else query
+
+
+def _timely(rule: WorkflowRule, count: Count, *, is_limited: bool = True) -> Select[Any]:
+    """The records for which it is time, met or not."""
     last = clock.today() - timedelta(days=count.shift)
     inside = [_until(column, last) for column in count.bounded]
     if is_limited and rule.on_since is not None:
         first = clock.day_of(rule.on_since) + timedelta(days=1 - count.shift)
         inside.append(or_(*(_from(column, first) for column in count.bounded)))
+    return select(count.model.id).where(count.model.deleted_at.is_(None), count.where, *inside)
+
+
+def _met(rule: WorkflowRule, record_id: Any, counted_from: Any) -> ColumnElement[bool]:
+    """Whether the rule met the record at this occasion."""
     met = select(RuleOccasion.record_id).where(
         RuleOccasion.rule_id == rule.id,
-        RuleOccasion.record_id == count.model.id,
-        RuleOccasion.counted_from == count.anchor,
+        RuleOccasion.record_id == record_id,
+        RuleOccasion.counted_from == counted_from,
     )
-    return select(count.model.id).where(count.model.deleted_at.is_(None), count.where, *inside, ~met.exists())
+    return met.exists()
 
 
 def _count(rule: WorkflowRule) -> Count:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
 from sqlalchemy.orm import Session
 
 from crmweb import changes, clock, config, signals, ticks
@@ -36,6 +36,7 @@ from crmweb.models import (
 from crmweb.workflow import due, ordering
 from tests.support.deals import fresh
 from tests.support.factories import make_deal, make_entity, make_note, make_person, make_rule, save
+from tests.support.statements import count_statements, plans
 
 CHECKOUT = Path(__file__).parents[2]
 Stages = dict[str, Stage]
@@ -266,7 +267,8 @@ def test_switching_on_counts_only_later_days_unless_the_past_is_asked_for(
     make_deal(stages["Lead"])
     with days_later(10):
         stuck = rule("Stuck", "days_in_stage", days=5)
-        assert due.qualifying(session, stuck) == 1
+        assert due.qualifying(session, stuck) == (1, True)
+        assert due.qualifying(session, stuck, most=1) == (1, False)
         make_deal(stages["Lead"], "Younger")
     assert (tick(11), tick(15)) == (0, 1)
     with days_later(20):
@@ -335,6 +337,56 @@ def test_what_is_due_is_read_along_an_index(
     plan = str(connection.exec_driver_sql(f"{explain} {asked[-1][0]}", asked[-1][1]).all())
     # In a table without rows all indexes are alike to PostgreSQL.
     assert index in plan if database == "sqlite" else "Seq Scan on deals" not in plan
+
+
+def test_whom_a_rule_has_met_is_not_gone_through_again_until_an_hour_is_over(
+    session: Session, stages: Stages, noon: datetime, database: str
+) -> None:
+    rule("Stuck", "days_in_stage", days=5)
+    deals = [make_deal(stages["Lead"], f"Deal {number}") for number in range(3)]
+    assert tick(5) == 3
+    for minutes, index in ((1, "ix_deals_updated"), (61, "ix_deals_quiet")):
+        plan = plans(lambda: tick(5 + minutes / 1440))  # noqa: B023
+        assert database == "postgresql" or index in plan, plan
+    with days_later(5 + 62 / 1440):
+        earlier = update(Deal).where(Deal.id == deals[0].id).values(stage_entered_at=noon - timedelta(days=1))
+        changes.commit(lambda session: bool(session.execute(earlier)), cause="bookkeeping")
+        assert ticks.tick(10) == 1, "what changes is looked at at once"
+
+
+def test_many_are_met_piece_by_piece_each_once(
+    session: Session, stages: Stages, noon: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticks, "READ_AHEAD", 4)
+    rule("Stuck", "days_in_stage", days=5)
+    for number in range(10):
+        make_deal(stages["Lead"], f"Deal {number}")
+    with days_later(5):
+        with count_statements() as statements:
+            assert [ticks.tick(3) for _ in range(4)] == [3, 3, 3, 1]
+        assert ticks.tick(3) == 0
+    looked = [
+        sent for sent in statements.sent if "counted_from FROM deals" in sent and "deals.id =" not in sent
+    ]
+    assert len(looked) <= 4, "those that were read ahead are not looked for again"
+    assert len(acted(session)) == 10
+
+
+def test_whom_a_fault_kept_from_being_met_is_looked_for_again(
+    session: Session, stages: Stages, noon: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule("Stuck", "days_in_stage", days=5)
+    for number in range(3):
+        make_deal(stages["Lead"], f"Deal {number}")
+
+    def fail(*_: object) -> bool:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(ticks, "_meet", fail)
+        with pytest.raises(OSError, match="full"):
+            tick(5)
+    assert tick(5) == 3
 
 
 def test_two_workers_meet_nobody_twice(session: Session, settings: config.Settings, stages: Stages) -> None:
