@@ -7,6 +7,7 @@ line in `TASKS`. Two workers side by side are harmless: each takes rows that the
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ PIECE = 500
 """Most rows in one transaction, so that nobody waits long for it."""
 PAUSE = 60.0
 """Seconds between two looks."""
+TURN = 10.0
+"""Seconds after which a task lets the others have their turn, so that no e-mail waits for half a million meetings."""
 MOVE_KEYS_LAST = timedelta(days=7)
 
 
@@ -40,43 +43,54 @@ class Task(NamedTuple):
 
 
 def run(stop: Event) -> None:
-    """Do what is due, then look again, until `stop` is set; what fails is logged and tried again."""
+    """Do what is due, then look again, until `stop` is set; what fails is logged and tried again.
+
+    A task that has more to do than fits into its turn goes on when the others had theirs.
+    """
     due = {task.name: 0.0 for task in TASKS}
     log.info("looking for work every %.0f seconds", PAUSE)
     while not stop.is_set():
+        is_more = False
         for task in TASKS:
-            if due[task.name] <= time.monotonic() and _succeeds(task, stop):
-                due[task.name] = time.monotonic() + task.every.total_seconds()
-        stop.wait(PAUSE)
+            if due[task.name] <= time.monotonic():
+                is_finished = _turn(task, stop)
+                if is_finished:
+                    due[task.name] = time.monotonic() + task.every.total_seconds()
+                is_more |= is_finished is False
+        if not is_more:
+            stop.wait(PAUSE)
 
 
-def _succeeds(task: Task, stop: Event) -> bool:
+def _turn(task: Task, stop: Event) -> bool | None:
+    """Whether nothing is left of the task; None when it failed."""
     try:
-        if done := finish(task, stop):
-            log.info("%s: %s", task.name, f"{done:,}")
+        done, is_finished = finish(task, stop, time.monotonic() + TURN)
     except Exception:
         log.exception("The task “%s” failed; it is tried again in %.0f seconds.", task.name, PAUSE)
-        return False
-    else:
-        return True
+        return None
     finally:
         db.session.remove()
+    if done:
+        log.info("%s: %s", task.name, f"{done:,}")
+    return is_finished
 
 
 def once() -> dict[str, int]:
     """Do everything that is due now; answers how many rows each task took."""
-    return {task.name: finish(task, Event()) for task in TASKS}
+    return {task.name: finish(task, Event())[0] for task in TASKS}
 
 
-def finish(task: Task, stop: Event) -> int:
-    """Do a task piece by piece until nothing is left of it; answers how many rows that were."""
+def finish(task: Task, stop: Event, until: float = math.inf) -> tuple[int, bool]:
+    """Do a task piece by piece until nothing is left of it, or its time is over; how many rows, and whether all."""
     total = 0
     while not stop.is_set():
         done = task.piece()
         total += done
         if done < PIECE:
+            return total, True
+        if time.monotonic() >= until:
             break
-    return total
+    return total, False
 
 
 def purge(model: Any, is_over: Callable[[], ColumnElement[bool]]) -> int:

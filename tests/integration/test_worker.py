@@ -259,6 +259,28 @@ def test_a_task_that_fails_keeps_no_other_from_its_turn(
     assert "The task “First” failed" in caplog.text
 
 
+def test_a_task_with_much_to_do_lets_the_others_have_their_turn_and_goes_on_at_once(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, done = threading.Event(), []
+
+    def much() -> int:
+        done.append("much")
+        return worker.PIECE
+
+    def little() -> int:
+        done.append("little")
+        if len(done) >= 4:
+            stop.set()
+        return 0
+
+    monkeypatch.setattr(worker, "TURN", 0.0)
+    tasks = (worker.Task("Much", much, worker.HOUR), worker.Task("Little", little, timedelta(0)))
+    monkeypatch.setattr(worker, "TASKS", tasks)
+    worker.run(stop)
+    assert done == ["much", "little", "much", "little"]
+
+
 def test_the_command_says_what_it_did(noon: datetime, deals: list[Deal], runner: Terminal) -> None:
     mark_deleted(Deal, deals[0].id)
     with days_later(noon, 31):
