@@ -119,6 +119,7 @@ class Progress:
     number: int = 0
     fired: dict[tuple[UUID, UUID], Firing] = field(default_factory=dict)
     stirs: dict[UUID, int] = field(default_factory=dict)
+    stirrers: dict[UUID, str] = field(default_factory=dict)
     chains: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
     roots: dict[UUID, UUID] = field(default_factory=dict)
     actions: dict[UUID, int] = field(default_factory=dict)
@@ -162,7 +163,9 @@ def look(rules: Sequence[Rule], world: World, progress: Progress, limits: Limits
             key = (rule.id, occasion.record)
             if key not in progress.cut and _is_cut(rule, world, progress, occasion):
                 progress.cut.add(key)
-                world.cut(rule, occasion, progress.number, why)
+                stirrer = progress.stirrers.get(occasion.record)
+                by_whom = f" “{stirrer}” changed it last." if stirrer else ""
+                world.cut(rule, occasion, progress.number, why + by_whom)
         elif verdict.matched:
             _fire(rule, world, progress, occasion)
         firing = progress.fired.get((rule.id, occasion.record))
@@ -194,6 +197,7 @@ def _fire(rule: Rule, world: World, progress: Progress, occasion: Occasion) -> N
     for follower in followers:
         progress.roots.setdefault(follower, root)
         progress.stirs[follower] = progress.stirs.get(follower, 0) + 1
+        progress.stirrers[follower] = rule.name
         if follower != record:
             chain = progress.chains.get(record, frozenset()) | {rule.id}
             progress.chains[follower] = progress.chains.get(follower, frozenset()) | chain

@@ -896,7 +896,7 @@ def test_the_timeline_says_where_rules_that_set_off_each_other_were_stopped(
     assert [(name, what) for _, name, what, _ in signs(session, deal)] == [
         ("Low", "changed Amount from “6” to “1”"),
         ("High", "changed Amount from “1” to “9”"),
-        ("Low", "was stopped. It already ran for this record in this change."),
+        ("Low", "was stopped. It already ran for this record in this change. “High” changed it last."),
     ]
 
 

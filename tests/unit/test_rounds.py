@@ -160,7 +160,7 @@ CASES = (
     Case(
         "the last rule that sets a field wins",
         (rule("A", do=[put(amount="a")]), rule("B", do=[put(amount="b")])),
-        ("1 A acted: amount=a", "1 B acted: amount=b", f"2 A cut: {ONCE}"),
+        ("1 A acted: amount=a", "1 B acted: amount=b", f"2 A cut: {ONCE} “B” changed it last."),
         then={"amount": "b"},
     ),
     Case(
@@ -235,7 +235,7 @@ CASES = (
             rule("A", ("stage", "equals", "Won"), do=[put(stage="Lost")]),
             rule("B", ("stage", "equals", "Lost"), do=[put(stage="Won")]),
         ),
-        ("1 A acted: stage=Lost", "1 B acted: stage=Won", f"2 A cut: {ONCE}"),
+        ("1 A acted: stage=Lost", "1 B acted: stage=Won", f"2 A cut: {ONCE} “B” changed it last."),
         then={"stage": "Won"},
     ),
     Case(
@@ -259,13 +259,16 @@ CASES = (
     Case(
         "it is when another rule changed what it reads",
         (rule("A", ("amount", "is_not_empty")), rule("B", do=[put(amount="high")])),
-        ("1 A acted: note Hello", "1 B acted: amount=high", f"2 A cut: {ONCE}"),
+        ("1 A acted: note Hello", "1 B acted: amount=high", f"2 A cut: {ONCE} “B” changed it last."),
         then={"amount": "high"},
     ),
     Case(
         "a chain of rules runs for five rounds, and the sixth is cut",
         tuple(rule(f"R{n}", ("step", "equals", n), do=[put(step=n + 1)]) for n in range(7, 0, -1)),
-        (*(f"{n} R{n} acted: step={n + 1}" for n in range(1, 6)), f"6 R6 cut: {ROUNDS}"),
+        (
+            *(f"{n} R{n} acted: step={n + 1}" for n in range(1, 6)),
+            f"6 R6 cut: {ROUNDS} “R5” changed it last.",
+        ),
         change={"step": 1},
         then={"step": 6},
     ),
