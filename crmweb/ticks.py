@@ -66,6 +66,11 @@ _walks: dict[UUID, Walk] = {}
 """By rule. Another process walks by itself: it costs time alone, and nobody is met twice."""
 
 
+def start_over() -> None:
+    """The next tick asks all records, as the first one of a process does."""
+    _walks.clear()
+
+
 def tick(most: int) -> int:
     """Let the running rules of time meet up to `most` records; answers how many they met."""
     met, running = 0, _rules(db.session())

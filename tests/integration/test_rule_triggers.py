@@ -18,7 +18,7 @@ from flask import Flask
 from sqlalchemy import event, func, select, update
 from sqlalchemy.orm import Session
 
-from crmweb import changes, clock, config, signals, ticks
+from crmweb import changes, clock, config, signals, ticks, worker
 from crmweb.errors import FieldError
 from crmweb.extensions import db
 from crmweb.models import (
@@ -354,6 +354,20 @@ def test_whom_a_rule_has_met_is_not_gone_through_again_until_an_hour_is_over(
         assert ticks.tick(10) == 1, "what changes is looked at at once"
 
 
+def test_whoever_asks_for_one_round_of_work_gets_a_whole_one(
+    session: Session, stages: Stages, noon: datetime
+) -> None:
+    rule("Stuck", "days_in_stage", days=5)
+    deal = make_deal(stages["Lead"])
+    assert tick(4) == 0
+    with days_later(4):
+        earlier = {"stage_entered_at": noon - timedelta(days=2), "updated_at": Deal.updated_at}
+        unseen = update(Deal).where(Deal.id == deal.id).values(earlier)
+        changes.commit(lambda session: bool(session.execute(unseen)), cause="bookkeeping")
+        assert ticks.tick(10) == 0
+        assert worker.once()["Rules that time set off"] == 1
+
+
 def test_many_are_met_piece_by_piece_each_once(
     session: Session, stages: Stages, noon: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,9 +414,9 @@ def test_two_workers_meet_nobody_twice(session: Session, settings: config.Settin
     workers = [
         subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE) for _ in range(2)
     ]
-    for worker in workers:
-        worker.communicate(timeout=60)
-        assert worker.returncode == 0
+    for process in workers:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
     assert len(acted(session)) == 20
 
 
