@@ -216,6 +216,18 @@ def test_what_is_over_is_found_by_indexes(noon: datetime, deals: list[Deal]) -> 
         assert not re.search(r"SCAN |Seq Scan", plan := plans(task.piece)), plan
 
 
+def test_under_the_lock_only_the_piece_is_read_and_not_all_that_is_over(
+    noon: datetime, deals: list[Deal], database: str
+) -> None:
+    """SQLite gladly went through all old looks in order to find the 500 that were named to it."""
+    mark_deleted(Deal, deals[0].id)
+    for name, index in (("Looks of rules", "ix_rule_looks_type"), ("Deals purged", "ix_deals_deleted")):
+        task = next(task for task in worker.TASKS if task.name.startswith(name))
+        with days_later(noon, 366):
+            plan = plans(task.piece)
+        assert database == "postgresql" or plan.count(index) == 1, plan
+
+
 def test_two_workers_do_the_work_once(noon: datetime, app: Flask, deals: list[Deal]) -> None:
     mark_deleted(Deal, *(deal.id for deal in deals))
     done: list[int] = []
