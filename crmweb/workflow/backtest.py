@@ -76,12 +76,12 @@ def page(session: Session, rule: WorkflowRule, since: datetime, after: UUID | No
     ids = list(session.scalars(query if after is None else query.where(model.id > after)))
     reader = _Reader(session, compiled, since)
     place = (rule.order if rule.__dict__.get("order") is not None else 2**31, str(rule.id))
-    if _is_time(rule):
+    if _is_time(rule.trigger_event):
         signs = signs_of(session, ids) if rule.trigger_event == "no_activity" else {}
         firings = [
             firing
             for past in reader.pasts(ids)
-            for firing in reader.meetings(past, rule.trigger_config, signs.get(past.record, ()))
+            for firing in reader.meetings(past, place, rule.trigger_config, signs.get(past.record, ()))
         ]
     else:
         limits = Limits(config.settings.rule_rounds, config.settings.rule_actions)
@@ -89,14 +89,18 @@ def page(session: Session, rule: WorkflowRule, since: datetime, after: UUID | No
     return Page(firings, len(ids), ids[-1] if len(ids) == PAGE else None)
 
 
-def _is_time(rule: WorkflowRule) -> bool:
-    return TRIGGERS[rule.trigger_event].is_time
+def _is_time(trigger: str) -> bool:
+    return TRIGGERS[trigger].is_time
 
 
 def _candidates(rule: WorkflowRule, since: datetime) -> Any:
     """What changed since then; time comes to what did not change, too."""
     model = MODELS[rule.entity_type]
-    query = select(model.id) if _is_time(rule) else select(model.id).where(model.updated_at >= since)
+    query = (
+        select(model.id)
+        if _is_time(rule.trigger_event)
+        else select(model.id).where(model.updated_at >= since)
+    )
     return query.where(is_no_audit()) if model is Activity else query
 
 
@@ -106,11 +110,13 @@ class _Reader:
     def __init__(self, session: Session, rule: Rule, since: datetime) -> None:
         self._session, self._rule, self._since = session, rule, since
         self._times: dict[UUID, datetime] = {}
+        self._timed: set[UUID] = set()
         read = {catalog.field(rule.entity_type, part.field).path for part in leaves(rule.conditions)}
         self._related = [
             (column, model)
             for column, model in RELATED[rule.entity_type]
             if column.removesuffix("_id") in read
+            or (_is_time(rule.trigger) and rule.entity_type == "Activity")
         ]
         self._stages: dict[UUID, State] = {}
         if "stage" in read:
@@ -141,9 +147,12 @@ class _Reader:
         found = fired(self._rule, place, past, self._name, limits)
         return [Firing(past.record, change_set, self._times[change_set]) for change_set in found]
 
-    def meetings(self, past: Past, config: Mapping[str, Any], signs: Iterable[datetime]) -> list[Firing]:
-        window = Window(self._since, clock.now(), self._times, tuple(sorted(signs)))
-        return [Firing(past.record, None, at) for at in met(self._rule, config, past, window, self._name)]
+    def meetings(
+        self, past: Past, place: Place, config: Mapping[str, Any], signs: Iterable[datetime]
+    ) -> list[Firing]:
+        window = Window(self._since, clock.now(), self._times, tuple(sorted(signs)), frozenset(self._timed))
+        found = met(self._rule, place, config, past, window, self._name)
+        return [Firing(past.record, None, at) for at in found]
 
     def _steps(self, deals: list[UUID]) -> dict[UUID, list[Row]]:
         """The changes of the deals' next steps, if the rule asks for them."""
@@ -175,6 +184,8 @@ class _Reader:
         for row in self._session.execute(query):
             rows[row.record_id].append(Row(*row[:8]))
             self._times[row.change_set_id] = row.at
+            if row.cause == "time":
+                self._timed.add(row.change_set_id)
             if row.cause in QUIET:
                 quiet.add(row.change_set_id)
         return rows, frozenset(quiet)

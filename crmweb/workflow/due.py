@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
 
 from crmweb import clock
-from crmweb.models import Activity, Deal, RuleOccasion, Stage, WorkflowRule
+from crmweb.models import Activity, Deal, Entity, RuleOccasion, Stage, WorkflowRule
 from crmweb.models.activity import is_no_audit, is_to_do
 from crmweb.models.types import UtcDateTime, as_id
 from crmweb.queries.attention import is_open
@@ -134,8 +134,16 @@ def _count(rule: WorkflowRule) -> Count:
     if column is Deal.expected_close_date:
         where &= is_open()
     elif model is Activity:
-        where &= is_to_do()
+        where &= is_to_do() & _has_home()
     return Count(model, anchor, (column,), -days(config_) if is_before else days(config_), where)
+
+
+def _has_home() -> ColumnElement[bool]:
+    """The activity's deal or contact is not deleted."""
+    homes = ((Deal, Activity.deal_id), (Entity, Activity.entity_id))
+    return or_(
+        *(select(home.id).where(home.id == key, home.deleted_at.is_(None)).exists() for home, key in homes)
+    )
 
 
 def _in_stage(config_: Any) -> ColumnElement[bool]:

@@ -14,40 +14,58 @@ from crmweb import clock
 from crmweb.models.types import as_id
 from crmweb.workflow import kinds
 from crmweb.workflow.past import Moment, State, States, by_change_set
-from crmweb.workflow.replay import Name, Past
+from crmweb.workflow.replay import Name, Past, Place
 from crmweb.workflow.rounds import Rule
 from crmweb.workflow.triggers import BEFORE, days
 
 Config = Mapping[str, Any]
+FIRST: Place = (-(2**31), "")
+LAST: Place = (2**31, "~")
 FIRST_DAY, LAST_DAY = date.min.toordinal() + 2, date.max.toordinal() - 2
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A time in which nothing about the record changed: from `start` until `end`, exclusive; UTC."""
+    """A time in which nothing about the record changed: from `start` until `end`, exclusive; UTC.
+
+    `ended_by`: the place of the rule of time that ended it, if one did; it and those above saw the record as it was.
+    """
 
     start: datetime
     end: datetime
     states: States
     last_sign: datetime | None
+    ended_by: Place = FIRST
+
+    def has(self, at: datetime, place: Place) -> bool:
+        """Whether a rule at that place could meet the record then. Rules whose day is the same are asked in order."""
+        if self.ended_by > FIRST and clock.day_of(at) == clock.day_of(self.end):
+            return at <= self.end and place <= self.ended_by
+        return at < self.end
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The past that is looked at, and what is known of it: when each change set was, when people gave signs of life."""
+    """The past that is looked at, and what is known of it: when each change set was, when people gave signs of life.
+
+    `timed`: the change sets that time brought about.
+    """
 
     since: datetime
     now: datetime
     times: Mapping[UUID, datetime]
     signs: tuple[datetime, ...] = ()
+    timed: frozenset[UUID] = frozenset()
 
 
-def met(rule: Rule, config_: Config, past: Past, window: Window, name: Name) -> Iterator[datetime]:
+def met(
+    rule: Rule, place: Place, config_: Config, past: Past, window: Window, name: Name
+) -> Iterator[datetime]:
     """The times (UTC) at which the rule would have met the record and acted, the oldest first."""
     known: set[datetime] = set()
     for stretch in _stretches(past, window):
         state = stretch.states.get(past.record)
-        if state is None or state.get("deleted_at"):
+        if state is None or not _is_there(stretch.states, past.record, state):
             continue
         counted_from = _counted_from(rule, config_, state, stretch)
         if counted_from is None or counted_from in known:
@@ -57,7 +75,7 @@ def met(rule: Rule, config_: Config, past: Past, window: Window, name: Name) -> 
             known.add(counted_from)
             continue
         at = max(moment, stretch.start)
-        if at >= min(stretch.end, window.now) or not _fits(rule, config_, state, counted_from, at):
+        if not stretch.has(at, place) or not _fits(rule, config_, state, counted_from, at):
             continue
         known.add(counted_from)
         here = Moment(stretch.states, past.record, rule.entity_type, name)
@@ -67,26 +85,36 @@ def met(rule: Rule, config_: Config, past: Past, window: Window, name: Name) -> 
 
 def _stretches(past: Past, window: Window) -> list[Stretch]:
     """The record's life in the window, in pieces in which nothing changed, the oldest first."""
-    states, end = States(past.present), window.now
+    states, end, ended_by = States(past.present), window.now, LAST
     found: list[Stretch] = []
     for rows in by_change_set(past.rows):
         start = window.times[rows[0].change_set]
-        found += _split(start, end, states.copy(), window)
+        found[:0] = _split(start, end, states.copy(), ended_by, window)
         for row in reversed(rows):
             states.undo(row)
-        end = start
-    found += _split(window.since, end, states.copy(), window)
+        run = past.runs.get(rows[0].run) if rows[0].run and rows[0].round == 1 else None
+        end, ended_by = start, run.place if run and rows[0].change_set in window.timed else FIRST
+    found[:0] = _split(window.since, end, states.copy(), ended_by, window)
     return sorted(found, key=lambda stretch: stretch.start)
 
 
-def _split(start: datetime, end: datetime, states: States, window: Window) -> Iterator[Stretch]:
+def _split(
+    start: datetime, end: datetime, states: States, ended_by: Place, window: Window
+) -> Iterator[Stretch]:
     """The stretch, cut wherever a person gave a sign of life."""
     signs = window.signs
     cuts = [start, *signs[bisect_right(signs, start) : bisect_left(signs, end)], end]
     for begin, stop in pairwise(cuts):
-        if begin < stop:
+        by = ended_by if stop == end else FIRST
+        if begin < stop or by != FIRST:
             known = bisect_right(signs, begin)
-            yield Stretch(begin, stop, states, signs[known - 1] if known else None)
+            yield Stretch(begin, stop, states, signs[known - 1] if known else None, by)
+
+
+def _is_there(states: States, record: UUID, state: State) -> bool:
+    """Whether the record is there, and what an activity is on."""
+    home = state.get("deal_id") or state.get("entity_id") if "due_at" in state else None
+    return states.has(record) and (home is None or states.has(UUID(home)))
 
 
 def _counted_from(rule: Rule, config_: Config, state: State, stretch: Stretch) -> datetime | None:

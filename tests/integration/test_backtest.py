@@ -14,7 +14,7 @@ from crmweb import changes, clock, config, ticks
 from crmweb.models import Activity, Base, ChangeSet, Deal, Entity, RuleLook, Stage, User, WorkflowRule
 from crmweb.models.types import new_id
 from crmweb.undo import undo
-from crmweb.workflow import backtest
+from crmweb.workflow import backtest, due
 from tests.support.deals import edit, fresh
 from tests.support.factories import make_deal, make_entity, make_note, make_rule
 from tests.support.lives import Life, act, when
@@ -416,3 +416,43 @@ def test_dates_at_the_ends_of_the_calendar_break_nothing(
     with clock.at(noon + timedelta(days=3)):
         assert ticks.tick(10) == 0
         assert days_of(session, rule, noon) == []
+
+
+@pytest.mark.parametrize("hours", [0, 5])
+def test_rules_that_time_sets_off_on_the_same_day_are_told_in_their_order_whenever_the_worker_came(
+    session: Session, stages: Stages, noon: datetime, hours: int
+) -> None:
+    midnight = noon + timedelta(hours=12)
+    on = act("move_to_stage", stage_id=str(stages["Qualified"].id))
+    rules = [
+        make_rule(
+            name, order=order, trigger_event="days_in_stage",
+            trigger_config={"days": 2, "stage": str(stages["Lead"].id)},
+            actions=[doing],
+        )
+        for order, (name, doing) in enumerate((("Note", NOTE), ("On", on), ("Too late", NOTE)), 1)
+    ]  # fmt: skip
+    make_deal(stages["Lead"])
+    with clock.at(midnight + timedelta(days=1, hours=hours)):
+        assert ticks.tick(10) == 2
+        assert [len(days_of(session, rule, noon)) for rule in rules] == [1, 1, 0]
+
+
+def test_a_task_is_no_occasion_while_its_deal_is_deleted(
+    session: Session, stages: Stages, ann: User, noon: datetime
+) -> None:
+    tell, overdue = act("send_notification", message="Late"), {"field": "due_at", "days": 2}
+    rule = make_rule(
+        "Late", entity_type="Activity", trigger_event="date_reached", trigger_config=overdue, actions=[tell]
+    )
+    deal = make_deal(stages["Lead"])
+    make_note(deal, type="task", due_at=noon)
+    with clock.at(noon + timedelta(days=1)):
+        changes.commit(lambda session: Deal.locked(session, deal.id).delete(ann), by=ann)
+    with clock.at(noon + timedelta(days=3)):
+        assert due.qualifying(session, session.get_one(WorkflowRule, rule.id)).number == 0
+        assert days_of(session, rule, noon) == []
+    with clock.at(noon + timedelta(days=5)):
+        undo(session.scalars(select(ChangeSet.id).order_by(ChangeSet.id.desc())).first() or deal.id, ann)
+        assert ticks.tick(10) == 1
+        assert days_of(session, rule, noon) == [5]
