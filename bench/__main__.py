@@ -1,4 +1,4 @@
-"""Measures the board and the move at two sizes in one run, so that the ratios hold on any machine.
+"""Measures the board, the move and the rules at two sizes in one run, so that the ratios hold on any machine.
 
 Each round asks every installation in turn: what slows the machine down for a moment slows them all. The least of all
 rounds is what the work itself costs. Milliseconds compare only within a run.
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(table(f"{FEW:,} deals", f"{asked.deals:,} deals", costs[0], costs[1]))
     print()
     moves = [{"A move (drop)": each["A move (drop)"]} for each in (costs[0], costs[2])]
-    print(table("0 rules", f"{asked.rules:,} idle rules", *moves))
+    print(table("0 idle rules", f"{asked.rules:,} idle rules", *moves))
     print(f"\nThe least of {asked.rounds} rounds; bytes before compression. A lane shows 25 cards at first.")
 
 

@@ -46,6 +46,8 @@ def table(first: str, second: str, left: dict[str, Cost], right: dict[str, Cost]
     for request, cost in left.items():
         for name, unit in FIGURES.items():
             one, other = getattr(cost, name), getattr(right[request], name)
+            if not one and not other:
+                continue  # what is no request has no bytes
             digits = ",.2f" if name == "milliseconds" else ",.0f"
             ratio = f"{other / one:.2f}" if one else "–"
             title = request if unit == "statements" else ""

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from bench.cost import Cost, measured
-from crmweb import changes, config, seeds
+from crmweb import changes, config, seeds, ticks, worker
 from crmweb.extensions import db
 from crmweb.models import Deal, Pipeline, Stage, User, WorkflowRule
 from tests.support.outside import application_for_tests
@@ -55,8 +55,9 @@ class Installation:
         if missing > 0:
             print(f"Making {missing:,} deals …", flush=True)
             seeds.generate(missing)
-        known = db.session.scalar(select(func.count()).select_from(WorkflowRule)) or 0
-        db.session.add_all(_idle_rule(number) for number in range(known, rules))
+        names = set(db.session.scalars(select(WorkflowRule.name)))
+        wanted = [_idle_rule(number) for number in range(rules)] or [_timely_rule()]
+        db.session.add_all(rule for rule in wanted if rule.name not in names)
         changes.commit()
 
     def _look_around(self) -> None:
@@ -75,6 +76,8 @@ class Installation:
             yield "The board, filtered", self._ask("GET", f"{self._board}?q=telematics")
             yield "A move (drop)", self._move()
             yield "The deal's page", self._ask("GET", f"/deals/{self._deal}")
+            yield "A rule's form", self._ask("GET", "/rules/new")
+            yield "Time, nothing due", self._tick()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -89,6 +92,12 @@ class Installation:
         }  # fmt: skip
         return self._ask("POST", f"/deals/{self._deal}/stage", data=form, headers={"HX-Request": "true"})
 
+    def _tick(self) -> Cost:
+        """What the worker does each minute for a rule of time."""
+        with measured() as cost:
+            ticks.tick(worker.PIECE)
+        return cost
+
     def _ask(self, method: str, path: str, **more: Any) -> Cost:
         with measured() as cost:
             answer: TestResponse = self._browser.open(path, method=method, **more)
@@ -96,6 +105,14 @@ class Installation:
         if answer.status_code != 200:
             raise SystemExit(f"{method} {path} answered {answer.status}:\n{answer.text[:500]}")
         return cost
+
+
+def _timely_rule() -> WorkflowRule:
+    """It would take days until it meets somebody."""
+    return WorkflowRule(
+        name="Stuck", entity_type="Deal", trigger_event="days_in_stage", trigger_config={"days": 30},
+        actions=[{"type": "create_activity", "config": {"subject": "Call"}}],
+    )  # fmt: skip
 
 
 def _idle_rule(number: int) -> WorkflowRule:

@@ -16,7 +16,9 @@ def test_it_compares_two_sizes_and_the_cost_of_idle_rules(
     assert "100 deals" in said
     assert "200 deals" in said
     assert "3 idle rules" in said
-    for request in ("The board", "The board, filtered", "A move (drop)", "The deal's page"):
+    for request in (
+        "The board", "The board, filtered", "A move (drop)", "The deal's page", "A rule's form", "Time, nothing due"
+    ):  # fmt: skip
         assert f"\n{request} " in said
 
 
