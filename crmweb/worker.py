@@ -26,7 +26,9 @@ from crmweb.models.workflow_rule import ENTITY_TYPES
 
 log = logging.getLogger("crmweb.worker")
 PIECE = 500
-"""Most rows in one transaction, so that nobody waits long for it."""
+"""Most rows that a task takes up at once."""
+STEP = 100
+"""Most rows that are removed in one transaction: with a deal goes all that hangs on it, and moves wait for it."""
 PAUSE = 60.0
 """Seconds between two looks."""
 TURN = 10.0
@@ -102,18 +104,25 @@ def purge(model: Any, is_over: Callable[[], ColumnElement[bool]]) -> int:
     keys = tuple(model.__mapper__.primary_key)
     found = [tuple(row) for row in db.session.execute(select(*keys).where(is_over()).limit(PIECE))]
     db.session.rollback()
+    return sum(
+        changes.commit(partial(_remove, model, is_over, found[first : first + STEP]), cause="bookkeeping")
+        for first in range(0, len(found), STEP)
+    )
 
-    def work(session: Session) -> int:
-        is_still_over = (
-            case((is_over(), 1)) == 1
-        )  # in a form that leads no database to an index of all that are over
-        still = select(*keys).where(tuple_(*keys).in_(found), is_still_over)
-        over = [tuple(row) for row in session.execute(still.with_for_update(skip_locked=True))]
-        if over:
-            session.connection().execute(delete(model).where(tuple_(*keys).in_(over)))
-        return len(over)
 
-    return changes.commit(work, cause="bookkeeping") if found else 0
+def _remove(
+    model: Any, is_over: Callable[[], ColumnElement[bool]], found: list[tuple[Any, ...]], session: Session
+) -> int:
+    """Remove those of the rows found (their keys) that are still over and that no other worker holds; how many."""
+    keys = tuple(model.__mapper__.primary_key)
+    is_still_over = (
+        case((is_over(), 1)) == 1
+    )  # in a form that leads no database to an index of all that are over
+    still = select(*keys).where(tuple_(*keys).in_(found), is_still_over)
+    over = [tuple(row) for row in session.execute(still.with_for_update(skip_locked=True))]
+    if over:
+        session.connection().execute(delete(model).where(tuple_(*keys).in_(over)))
+    return len(over)
 
 
 def _days_ago(days: int) -> datetime:

@@ -194,8 +194,11 @@ def test_much_is_done_in_pieces(
     entity = make_entity()
     deals = [make_deal(stages["Lead"], f"Deal {number}", entity=entity) for number in range(5)]
     mark_deleted(Deal, *(deal.id for deal in deals))
-    with days_later(noon, 31):
+    monkeypatch.setattr(worker, "STEP", 1)
+    with days_later(noon, 31), count_statements() as statements:
         assert worker.once()["Deals purged"] == 5
+    deleted = [statement for statement in statements.sent if statement.startswith("DELETE FROM deals")]
+    assert len(deleted) == 5, "each step is a transaction of its own"
 
 
 def test_what_is_over_is_looked_for_before_anything_is_locked(noon: datetime, deals: list[Deal]) -> None:
