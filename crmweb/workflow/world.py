@@ -160,7 +160,8 @@ class Live:
 
 def count_failure(session: Session, rule_id: UUID, cause: str) -> bool:
     """One more failure in a row; at the limit the rule is paused and the admins are told. Whether it is paused."""
-    rule = session.get(WorkflowRule, rule_id, populate_existing=True)
+    # Locked as the coming UPDATE locks it, so that failures at the same time are all counted.
+    rule = session.get(WorkflowRule, rule_id, populate_existing=True, with_for_update={"key_share": True})
     if rule is None or rule.paused_at is not None:
         return rule is not None
     rule.failures += 1

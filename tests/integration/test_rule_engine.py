@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
+from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -578,6 +581,23 @@ def test_five_failures_in_a_row_pause_a_rule_and_tell_the_admins(
     assert (line.user_id, line.kind, line.rule_id) == (ann.id, "warning", broken.id)
     assert line.subject == "Paused after 5 failures in a row: Broken"
     assert fresh(session, deal).amount == 7
+
+
+def test_failures_at_the_same_time_are_all_counted_and_the_admins_told_once(
+    app: Flask, session: Session, stages: Stages, elsewhere: Stage, ann: User
+) -> None:
+    broken = failing(elsewhere)
+    deals = [make_deal(stages["Lead"], f"Deal {number}").id for number in range(12)]
+    session.rollback()
+
+    def edit(deal_id: UUID) -> None:
+        with app.app_context():
+            changes.commit(lambda session: setattr(Deal.locked(session, deal_id), "amount", 1))
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(edit, deals))
+    assert fresh(session, broken).failures == config.settings.rule_failures
+    assert len(session.scalars(select(Notification).where(Notification.kind == "warning")).all()) == 1
 
 
 def test_a_success_in_between_begins_the_count_anew(
