@@ -33,7 +33,7 @@ SLACK = timedelta(minutes=10)
 """How much later than its time a change may be saved, or another machine's clock be behind."""
 AGAIN = timedelta(hours=1)
 """After which all records are asked, whatever was thought to be known."""
-READ_AHEAD = 5_000
+READ_AHEAD = 10_000
 """Records that are noted at once: to find them again for each piece would take longer than to meet them."""
 
 
