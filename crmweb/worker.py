@@ -115,9 +115,8 @@ def _remove(
 ) -> int:
     """Remove those of the rows found (their keys) that are still over and that no other worker holds; how many."""
     keys = tuple(model.__mapper__.primary_key)
-    is_still_over = (
-        case((is_over(), 1)) == 1
-    )  # in a form that leads no database to an index of all that are over
+    # A form that leads no database to an index of all that are over.
+    is_still_over = case((is_over(), 1)) == 1
     still = select(*keys).where(tuple_(*keys).in_(found), is_still_over)
     over = [tuple(row) for row in session.execute(still.with_for_update(skip_locked=True))]
     if over:
