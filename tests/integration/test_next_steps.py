@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from crmweb import changes, clock, doctor
+from crmweb.errors import FieldError
 from crmweb.extensions import db
 from crmweb.models import Activity, Deal, Pipeline, Stage, User
 from crmweb.models.user import Actor
@@ -83,6 +84,13 @@ def test_a_task_that_goes_to_another_deal_takes_its_day_along(deal: Deal, stages
     other_id = other.id
     change(task, deal_id=other_id)
     assert (due(deal), due(other)) == (None, MONDAY)
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_nothing_is_due_where_the_calendar_ends(deal: Deal, year: int) -> None:
+    """In another zone it would be a day that there is not, and no page could show the deal."""
+    with pytest.raises(FieldError, match="Due at is a time from the year 2 to 9998"):
+        make_note(deal, type="task", due_at=datetime(year, 1, 1, tzinfo=UTC))
 
 
 def test_what_becomes_a_task_or_stops_being_one_counts(deal: Deal) -> None:

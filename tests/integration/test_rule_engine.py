@@ -746,6 +746,11 @@ def note(**settings: Any) -> dict[str, Any]:
         ({"actions": [act("update_field", value="x")]}, "field_name", "Choose the field"),
         ({"actions": [set_("name", " ")]}, "value", "cannot be empty"),
         ({"actions": [set_("amount", "-5")]}, "amount", "Zero or more"),
+        (
+            {"entity_type": "Activity", "actions": [set_("due_at", "9999-12-31T23:59Z")]},
+            "due_at",
+            "the year 2 to 9998",
+        ),
         ({"actions": [set_("currency", "banana")]}, "currency", "banana"),
         ({"actions": [set_("name", "{deal.nmae}")]}, "value", "placeholder"),
         ({"actions": [set_("name", "x", force=True)]}, "action_config", "force"),
