@@ -116,7 +116,8 @@ def moment(field: str, value: Any) -> datetime | None:
     """`value` if it is a time with a zone, or None; FieldError when it is not."""
     if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
         raise FieldError(field, f"{field.replace('_', ' ').capitalize()} is a time with a zone.")
-    if value is not None and not 1 < value.year < 9999:  # where it is another day, the calendar may have ended
+    # Where it is another day, the calendar may have ended.
+    if value is not None and not 1 < value.year < 9999:
         raise FieldError(field, f"{field.replace('_', ' ').capitalize()} is a time from the year 2 to 9998.")
     return value
 
