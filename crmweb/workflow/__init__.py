@@ -74,7 +74,7 @@ def prepare_rules(session: Session, ledger: Ledger) -> None:
     for rule in [entry for entry in session.new if isinstance(entry, WorkflowRule)]:
         ledger.are_rules_changed = True
         checking.check(session, rule)
-        checking.check_limit(session, rule)
+        _require_room(session, rule)
         if rule.__dict__.get("order") is None:
             rule.order = ordering.next_order(session, rule)
         _keep_version(session, rule)
@@ -84,13 +84,19 @@ def prepare_rules(session: Session, ledger: Ledger) -> None:
         ledger.are_rules_changed = True
         changed = set(changed_columns(session, rule))
         if changed & {"archived_at", "entity_type"} and rule.archived_at is None:
-            checking.check_limit(session, rule)
+            _require_room(session, rule)
         if changed & {"trigger_event", "trigger_config"} and not inspect(rule).attrs.on_since.history.added:
             rule.on_since = clock.now()
         if changed & set(DEFINITION):
             checking.check(session, rule)
             rule.version += 1
             _keep_version(session, rule)
+
+
+def _require_room(session: Session, rule: WorkflowRule) -> None:
+    """Raising the version locks it: two people who write the last rule at the same time come one after the other."""
+    raise_rules_version(session)
+    checking.check_limit(session, rule)
 
 
 def keep_failures(session: Session, runs: list[dict[str, Any]]) -> None:

@@ -600,6 +600,27 @@ def test_failures_at_the_same_time_are_all_counted_and_the_admins_told_once(
     assert len(session.scalars(select(Notification).where(Notification.kind == "warning")).all()) == 1
 
 
+def test_people_who_write_the_last_rules_at_the_same_time_stay_within_the_limit(
+    app: Flask, session: Session
+) -> None:
+    config.use(config.read({}, max_workflow_rules_per_entity=3))
+    session.rollback()
+
+    def write(number: int) -> str:
+        given = {"entity_type": "Deal", "trigger_event": "update", "actions": [NOTE]}
+        with app.app_context():
+            try:
+                changes.commit(lambda session: session.add(WorkflowRule(name=f"Rule {number}", **given)))
+            except FieldError as refused:
+                return refused.field
+        return ""
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sorted(threads.map(write, range(6))) == ["", "", "", *["entity_type"] * 3]
+    orders = session.scalars(select(WorkflowRule.order).order_by(WorkflowRule.order)).all()
+    assert orders == [1, 2, 3]
+
+
 def test_a_success_in_between_begins_the_count_anew(
     session: Session, stages: Stages, elsewhere: Stage
 ) -> None:
