@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.scene import Scene, demo_person, make_scene
 from tests.support import pages
@@ -101,3 +102,21 @@ def test_on_a_phone_a_tap_on_move_asks_where_to(scene: Scene, phone: Page) -> No
     assert cards_in(phone, "Proposal")[0] == "Bee hive"
     expect(phone.get_by_role("dialog")).to_have_count(0)
     scene.expect_truth(phone)
+
+
+def test_scrollbars_that_take_space_cut_no_card(
+    scene: Scene, launch_browser: Callable[..., Browser], base_url: str
+) -> None:
+    browser = launch_browser(ignore_default_args=["--hide-scrollbars"])
+    page = browser.new_page(base_url=base_url, viewport={"width": 1440, "height": 900})
+    scene.open(page)
+    spare = (
+        column(page, "Lead")
+        .get_by_role("list")
+        .evaluate(
+            "list => list.getBoundingClientRect().left + list.clientWidth"
+            " - list.firstElementChild.getBoundingClientRect().right"
+        )
+    )
+    browser.close()
+    assert spare >= 0, "the list ends behind its cards"

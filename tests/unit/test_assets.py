@@ -183,6 +183,14 @@ def test_all_scripts_together_stay_small() -> None:
     assert sum(len(one.packed("gzip")) for one in scripts) <= 40_000
 
 
+def test_what_is_hatched_is_hatched_in_firefox_too() -> None:
+    """Mixing the stripes' colours in oklab, as it does unless told otherwise, it draws the first stripe alone."""
+    style = b"".join(one.body for name, one in assets.build().items() if name.endswith(".css")).decode()
+    hatches = re.findall(r"repeating-linear-gradient\(([^,]*)", style)
+    assert len(hatches) > 9
+    assert set(hatches) == {"-45deg in srgb"}
+
+
 def test_vendored_files_are_those_that_were_checked() -> None:
     listed = dict(
         re.findall(r"`([\w.-]+\.js)`.*`([0-9a-f]{64})`", (assets.STATIC / "vendor/README.md").read_text())
