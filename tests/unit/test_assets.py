@@ -191,6 +191,11 @@ def test_what_is_hatched_is_hatched_in_firefox_too() -> None:
     assert set(hatches) == {"-45deg in srgb"}
 
 
+def test_underlines_are_written_so_that_safari_knows_them_too() -> None:
+    style = b"".join(one.body for name, one in assets.build().items() if name.endswith(".css")).decode()
+    assert set(re.findall(r"text-decoration:([^;}]*)", style)) == {"none", "underline"}
+
+
 def test_vendored_files_are_those_that_were_checked() -> None:
     listed = dict(
         re.findall(r"`([\w.-]+\.js)`.*`([0-9a-f]{64})`", (assets.STATIC / "vendor/README.md").read_text())
