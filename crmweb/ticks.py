@@ -24,6 +24,7 @@ from crmweb import changes, clock, ledger, workflow
 from crmweb.errors import NotFoundError, WorkflowExecutionError
 from crmweb.extensions import db
 from crmweb.models import RuleOccasion, WorkflowRule
+from crmweb.models.base import Record
 from crmweb.models.locking import locked
 from crmweb.models.workflow_rule import EVENTS
 from crmweb.workflow.due import due
@@ -134,7 +135,7 @@ def _meet(rule_id: UUID, record_id: UUID, session: Session) -> bool:
     return True
 
 
-def _take(rule_id: UUID, record_id: UUID, session: Session) -> Any:
+def _take(rule_id: UUID, record_id: UUID, session: Session) -> Record | None:
     """The record, locked, with the occasion written down; None when the rule does not have to meet it any more."""
     rule = session.get(WorkflowRule, rule_id, populate_existing=True)
     if rule is None or not _waits(rule):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from crmweb.ledger import WHOLE
@@ -23,8 +23,8 @@ def signs_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, set[datetime]]
     own = _persons(Change.record_id, Change.record_id.in_(ids), Change.field.not_in(SNOOZE))
     for deal_id, at, *_ in session.execute(own):
         found[deal_id].add(at)
-    is_told = or_(Change.field == WHOLE, Change.field == "completed_at"), Change.new.is_not(None)
-    entries = _persons(Activity.deal_id, Activity.deal_id.in_(ids), *is_told)
+    is_told = Change.field.in_((WHOLE, "completed_at")) & Change.new.is_not(None)
+    entries = _persons(Activity.deal_id, Activity.deal_id.in_(ids), is_told)
     for deal_id, at, field, new in session.execute(entries.join(Activity, Activity.id == Change.record_id)):
         if field != WHOLE or _is_act(new):
             found[deal_id].add(at)
